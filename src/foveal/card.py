@@ -1,0 +1,83 @@
+"""The card: what a data set holds, and what is wrong with it. Made by `look`, read by all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .grid import IMAGE_AXES, Axis
+from .record import from_plain, to_plain
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was not used, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything the planner may know of a data set.
+
+    Args:
+        path: what the user pointed at.
+        layout: the recognised layout ("class folders", "zip of class folders", "idx", "npz", ...).
+        target: what y looks like: "label" (later: "labels", "numbers", "cells", "boxes").
+        axes: names, steps, units and kinds; their number is the rank.
+        channels: channels per cell that the network will see (1 or 3 for pictures).
+        dtype: numpy name of the widest dtype met ("uint8", "uint16", "float32").
+        parts: samples usable in each given part. A set without a split has only "train".
+        smallest, median, largest: cells along each axis over all samples.
+        low, high, mean, std: intensity per channel, in the file's units (0.1 and 99.9 percentile).
+        modes: colour modes met, with counts.
+        classes: names in natural order; ``counts[part][i]`` belongs to ``classes[i]``.
+        skipped: files left out, with reasons.
+        duplicates: groups of keys whose decoded values are the same (at most 50 groups shown).
+        duplicate_count: samples that are copies of another sample.
+        doubts: sentences for a person.
+        digest: hash of all decoded content and labels; same digest, same data.
+        name: a short name for people (the folder's or file's name).
+    """
+
+    path: str
+    layout: str
+    target: str
+    channels: int
+    dtype: str
+    parts: dict[str, int]
+    smallest: tuple[int, ...]
+    median: tuple[int, ...]
+    largest: tuple[int, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    counts: dict[str, tuple[int, ...]]
+    digest: str
+    name: str = ""
+    axes: tuple[Axis, ...] = IMAGE_AXES
+    modes: dict[str, int] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    duplicates: tuple[tuple[str, ...], ...] = ()
+    duplicate_count: int = 0
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        return len(self.axes)
+
+    @property
+    def count(self) -> int:
+        """Usable samples in all parts."""
+        return sum(self.parts.values())
+
+    def to_dict(self) -> dict[str, object]:
+        return to_plain(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, object], where: str = "card.json") -> Card:
+        return from_plain(Card, values, where)

@@ -1,0 +1,77 @@
+"""What a file is before any network sees it: values on a grid whose axes have meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+Kind = Literal["space", "time", "order"]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One direction of a grid.
+
+    Args:
+        name: "y", "x", "z", "time", "position".
+        step: distance between neighbouring cells, in ``unit`` ("mm", "s", "char", "cell").
+        kind: "space", "time" or "order" (text).
+        mirrors: whether a flipped axis could occur in nature. Never for time or text.
+    """
+
+    name: str
+    step: float = 1.0
+    unit: str = "cell"
+    kind: Kind = "space"
+    mirrors: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Axes with meaning, and how many cells lie along each."""
+
+    axes: tuple[Axis, ...]
+    size: tuple[int, ...]
+
+    @property
+    def rank(self) -> int:
+        """Number of axes: 1 text or signal, 2 picture, 3 volume or video."""
+        return len(self.axes)
+
+
+IMAGE_AXES = (Axis("y"), Axis("x"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One item as read. ``x`` is ``(C, *grid.size)`` in the file's own dtype and units.
+
+    Samples of one ``group`` never straddle a split. ``mode`` names the source's colour mode
+    or layout ("RGB", "L", "I;16", "P", "CMYK"), for the card.
+    """
+
+    key: str
+    x: NDArray[np.generic]
+    grid: Grid
+    y: Any = None
+    group: str | None = None
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the network eats. ``x`` ``(B, C, *S)`` raw cache values; ``y`` encoded targets.
+
+    ``index`` ``(B,)`` tells the position of each row in its part. ``mask`` ``(B, 1, *S)`` is 1
+    on real cells and 0 on padding; None where nothing was padded.
+    """
+
+    x: Tensor
+    y: Tensor | None
+    index: Tensor
+    mask: Tensor | None = None

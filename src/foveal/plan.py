@@ -1,0 +1,214 @@
+"""The plan: every decision of a run, each with its reason. Only `planner` writes one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import PlanError
+from .find import nearest
+from .grid import Axis
+from .record import from_plain, to_plain
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataPart:
+    """How a sample becomes network input, and how the set is split.
+
+    size: cells along each axis after `prepare`. fit: how another shape is brought to it:
+    "stretch" (each axis scaled), "pad" (scaled to fit inside, rest filled with the mean) or
+    "crop" (scaled to cover, centre kept). low, high: raw values mapped to 0 and 1, per channel;
+    mean, std: of those mapped values, per channel. validation, test: share held back from the
+    training part when the data brings no such part (0 when it does).
+    """
+
+    size: tuple[int, ...]
+    channels: int
+    fit: Literal["stretch", "pad", "crop"]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    validation: float
+    test: float
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentPart:
+    """Random changes that keep the label, made on whole batches.
+
+    translate: largest shift along each axis, in cells. flip: axes that may be mirrored.
+    alternate: mirror every second epoch instead of by coin. cutout: edge of the erased box in
+    cells, 0 for none. brightness, contrast: largest change, as a share of one std and of 1.
+    """
+
+    translate: tuple[int, ...]
+    flip: tuple[bool, ...]
+    alternate: bool
+    cutout: int
+    brightness: float
+    contrast: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetPart:
+    """The network: a stem, then stages of blocks, then a pooled head.
+
+    stem: "convolution" or "whiten" (frozen patch whitening, computed from training pixels).
+    stem_width, stem_kernel, stem_stride: the stem's convolution.
+    block: "plain" or "residual". down: how a stage halves: "max", "average", "stride", "blur".
+    widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per
+    stage, one number per axis. pool: "average" or "max" over what is left of the grid.
+    hidden: widths of fully connected layers before the last one. scale: factor on the logits.
+    """
+
+    stem: Literal["convolution", "whiten"]
+    stem_width: int
+    stem_kernel: tuple[int, ...]
+    stem_stride: tuple[int, ...]
+    block: Literal["plain", "residual"]
+    down: Literal["max", "average", "stride", "blur"]
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    kernels: tuple[tuple[int, ...], ...]
+    norm: Literal["batch", "group", "channel"]
+    activation: Literal["relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh"]
+    gate: bool
+    pool: Literal["average", "max"]
+    hidden: tuple[int, ...]
+    dropout: float
+    drop_path: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class FitPart:
+    """How the weights are found.
+
+    optimiser: "muon" (Muon on kernels and matrices, Nesterov SGD on the rest) or "sgd".
+    lr: peak rate of the optimiser; other_lr: of the parameters that Muon leaves to SGD.
+    weight_decay: decoupled; never on norms and biases. epochs: passes over the training part;
+    steps: optimiser steps in all. warmup: share of the steps before the peak rate.
+    ema: decay per step of the averaged weights, 0 for none. precision: "fp32" or "bf16".
+    coarse: share of the steps trained at ``coarse_size`` (0 for none).
+    """
+
+    optimiser: Literal["muon", "sgd"]
+    lr: float
+    other_lr: float
+    momentum: float
+    weight_decay: float
+    batch: int
+    epochs: float
+    steps: int
+    warmup: float
+    label_smoothing: float
+    ema: float
+    precision: Literal["fp32", "bf16"]
+    channels_last: bool
+    threads: int
+    device: str
+    coarse: float
+    coarse_size: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePart:
+    """How answers are made and scored: averaged views per sample, and their shifts in cells."""
+
+    mirror: bool
+    shift: int
+    bootstrap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Complete: same plan, data, seed and machine give the same model.
+
+    ``why["net.widths"]`` holds one sentence per number; an edited number says "set by you".
+    ``budget`` is the whole command's time in seconds, None when epochs were given.
+    """
+
+    task: str
+    axes: tuple[Axis, ...]
+    classes: tuple[str, ...]
+    data: DataPart
+    augment: AugmentPart
+    net: NetPart
+    fit: FitPart
+    judge: JudgePart
+    budget: float | None
+    seed: int
+    why: dict[str, str] = field(default_factory=dict)
+    version: int = VERSION
+
+    @property
+    def rank(self) -> int:
+        return len(self.axes)
+
+    def to_dict(self) -> dict[str, object]:
+        return to_plain(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, object], where: str = "plan.json") -> Plan:
+        """Raises: PlanError for an unknown key, a wrong type or another version."""
+        found = values.get("version", VERSION) if isinstance(values, dict) else None
+        if found != VERSION:
+            raise PlanError(
+                f"version {found!r} is not {VERSION}",
+                where=where,
+                mend="plan again with this Foveal",
+            )
+        return from_plain(Plan, values, where)
+
+    def edited(self, changes: dict[str, str]) -> Plan:
+        """A copy with ``changes`` such as ``{"net.widths": "[16, 32]"}`` made, by the user.
+
+        Raises: PlanError when a key does not exist or a value does not fit.
+        """
+        values: Any = self.to_dict()
+        for key, text in changes.items():
+            _edit(values, key, text)
+            values["why"][key] = f"set by you to {text}"
+        return Plan.from_dict(values, "--set")
+
+
+def _edit(values: dict[str, Any], key: str, text: str) -> None:
+    part, _, name = key.rpartition(".")
+    known = [
+        f"{p}.{n}" if isinstance(v, dict) else p
+        for p, v in values.items()
+        if p not in {"why", "version", "classes", "axes"}
+        for n in (v if isinstance(v, dict) else [p])
+    ]
+    if key not in known:
+        raise PlanError(
+            f"unknown key {key!r}",
+            where="--set",
+            mend=nearest(key, known) or "see `foveal plan` for the keys",
+        )
+    place = values[part] if part else values
+    old = place[name]
+    try:
+        new = json.loads(text)
+    except ValueError:
+        new = text
+    place[name] = _spread(new, old)
+
+
+def _spread(new: Any, old: Any) -> Any:
+    """A bare number for a list of equal axes means the same on every axis."""
+    if isinstance(old, list | tuple) and old and not isinstance(new, list):
+        return [_spread(new, o) for o in old]
+    return new
+
+
+def replace_part(plan: Plan, part: str, **changes: Any) -> Plan:
+    """A copy of ``plan`` with fields of one part replaced (``part="fit", epochs=3``)."""
+    values: dict[str, Any] = {part: dataclasses.replace(getattr(plan, part), **changes)}
+    return dataclasses.replace(plan, **values)

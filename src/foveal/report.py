@@ -1,0 +1,47 @@
+"""The report: what a run reached, how sure that is, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .record import from_plain, to_plain
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`report.json`, as DESIGN section 4 lays it down.
+
+    data: {"train": n, "validation": n, "test": n, "skipped": {reason: n}, "groups": {...}}.
+    test: scores on the test part, which is used once. details: what the page draws (confusion,
+    per class, reliability, history, mistakes); plain JSON. cost: seconds, samples_per_second,
+    peak_memory_mb, macs_per_sample, fraction_of_peak, device, threads, precision.
+    """
+
+    task: str
+    main: str
+    data: dict[str, Any]
+    test: dict[str, Score]
+    baselines: dict[str, float]
+    verdict: str
+    calibration: dict[str, float]
+    cost: dict[str, Any]
+    invariance: dict[str, Any] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        return to_plain(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, object], where: str = "report.json") -> Report:
+        return from_plain(Report, values, where)
