@@ -1,4 +1,4 @@
-"""What every test may ask for: the shared data beside the checkout, one thread, a cache of its own."""
+"""What every test may ask for: shared data, one thread, a cache of its own."""
 
 from pathlib import Path
 
