@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .grid import IMAGE_AXES, Axis
 from .record import from_plain, to_plain
@@ -39,6 +40,9 @@ class Card:
         duplicate_count: samples that are copies of another sample.
         doubts: sentences for a person.
         digest: hash of all decoded content and labels; same digest, same data.
+        size, fit: the shape every sample was brought to while it was checked (see
+            datasets/size.py), and how; a plan that keeps them needs no second reading. ``why``
+            holds a sentence for each ("size", "fit").
         name: a short name for people (the folder's or file's name).
     """
 
@@ -65,6 +69,9 @@ class Card:
     duplicates: tuple[tuple[str, ...], ...] = ()
     duplicate_count: int = 0
     doubts: tuple[str, ...] = ()
+    size: tuple[int, ...] = ()
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    why: dict[str, str] = field(default_factory=dict)
 
     @property
     def rank(self) -> int:

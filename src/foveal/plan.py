@@ -20,10 +20,11 @@ class DataPart:
     """How a sample becomes network input, and how the set is split.
 
     size: cells along each axis after `prepare`. fit: how another shape is brought to it:
-    "stretch" (each axis scaled), "pad" (scaled to fit inside, rest filled with the mean) or
+    "stretch" (each axis scaled), "pad" (scaled to fit inside, rest filled with its own mean) or
     "crop" (scaled to cover, centre kept). low, high: raw values mapped to 0 and 1, per channel;
     mean, std: of those mapped values, per channel. validation, test: share held back from the
-    training part when the data brings no such part (0 when it does).
+    training part when the data brings no such part (0 when it does). dtype: the set's own depth
+    (``card.dtype``); samples of another depth are brought to it.
     """
 
     size: tuple[int, ...]
@@ -35,6 +36,7 @@ class DataPart:
     std: tuple[float, ...]
     validation: float
     test: float
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
 
 
 @dataclass(frozen=True, slots=True)
