@@ -38,8 +38,8 @@ def precisions(matrix: Matrix) -> list[Score]:
 
 def balanced_accuracy(matrix: Matrix) -> Score:
     """Mean recall over the classes that occur; best 1, worst 0."""
-    found = recalls(matrix)
-    return mean_of_shares([found[i] for i in range(len(matrix)) if matrix[i].sum()])
+    true = matrix.sum(1)
+    return mean_of_shares(np.diag(matrix)[true > 0], true[true > 0])
 
 
 def f1(hits: NDArray[Any], said: NDArray[Any], true: NDArray[Any]) -> NDArray[np.float64]:
@@ -180,8 +180,8 @@ def _auroc(
     score = percentile(area, np.clip(drawn, 0.0, 1.0))
     if area < 1.0:
         return score
-    fewer = [min(int(c), int(counts.sum() - c)) for c in counts[np.isfinite(areas)]]
-    return mean_of_shares([wilson(n, n) for n in fewer])
+    fewer = np.minimum(counts, counts.sum() - counts)[np.isfinite(areas)]
+    return mean_of_shares(fewer, fewer)
 
 
 def _not_negative(score: Score) -> Score:

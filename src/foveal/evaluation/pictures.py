@@ -1,0 +1,56 @@
+"""Samples as small pictures that a page can carry inside itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EDGE = 96  # pixels of the longer side, the least a person sees well
+STRIP = 16  # rows in which a single line of values is drawn
+
+
+def picture(
+    x: NDArray[Any], *, low: Sequence[float] = (0.0,), high: Sequence[float] = (255.0,)
+) -> str:
+    """``x`` (C, *S) as a data URI of a PNG.
+
+    Values from ``low`` to ``high`` per channel (or one for all) become black to white. Of a grid
+    with more than two axes the middle slice of the leading ones is shown; a single axis is drawn
+    as a strip. Small pictures are enlarged by whole factors, so that a cell stays a square.
+    """
+    from PIL import Image
+
+    cells = np.asarray(x)
+    while cells.ndim > 3:
+        cells = cells[:, cells.shape[1] // 2]
+    while cells.ndim < 3:
+        cells = cells[..., None, :].repeat(STRIP, axis=-2)
+    colours = np.moveaxis(_bytes(cells, low, high), 0, -1)
+    colours = colours[..., :3] if colours.shape[-1] >= 3 else colours[..., :1].repeat(3, axis=-1)
+    longer = max(colours.shape[:2])
+    image = Image.fromarray(np.ascontiguousarray(colours))
+    height, width = colours.shape[:2]
+    if longer < EDGE:
+        factor = -(-EDGE // longer)
+        image = image.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+    elif longer > 2 * EDGE:
+        size = (max(1, width * 2 * EDGE // longer), max(1, height * 2 * EDGE // longer))
+        image = image.resize(size, Image.Resampling.BOX)
+    content = io.BytesIO()
+    image.save(content, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def _bytes(x: NDArray[Any], low: Sequence[float], high: Sequence[float]) -> NDArray[np.uint8]:
+    dark = np.asarray(low, np.float64).reshape(-1, 1, 1)
+    bright = np.asarray(high, np.float64).reshape(-1, 1, 1)
+    if len(dark) not in (1, len(x)):
+        dark, bright = dark[:1], bright[:1]
+    span = np.where(bright > dark, bright - dark, 1.0)
+    share = np.clip((np.nan_to_num(x.astype(np.float64)) - dark) / span, 0.0, 1.0)
+    return np.asarray(np.rint(share * 255), np.uint8)

@@ -1,0 +1,65 @@
+"""Figures as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..card import Card
+from ..report import Score
+
+NOUNS = {("y", "x"): "pictures", ("z", "y", "x"): "volumes", ("time",): "recordings"}
+METRICS = {
+    "accuracy": "share named rightly",
+    "balanced_accuracy": "mean share found per class",
+    "f1_macro": "mean F1 per class",
+    "auroc": "area under the ROC curve",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+}
+
+
+def noun(card: Card) -> str:
+    """What one calls the samples: "pictures", "volumes", "recordings" or "samples"."""
+    return NOUNS.get(tuple(axis.name for axis in card.axes), "samples")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """``0.912`` as "91.2". Never rounds up to 100 or down to 0 what is neither."""
+    text = f"{100 * share:.{digits}f}"
+    least = 10.0**-digits
+    if share < 1 and float(text) >= 100:
+        return f"{100 - least:.{digits}f}"
+    if share > 0 and float(text) <= 0:
+        return f"{least:.{digits}f}"
+    return text
+
+
+def of_hundred(score: Score) -> str:
+    """ "91.2 of 100 (95 % interval 90.4 to 91.9)"."""
+    low, high = percent(score.low), percent(score.high)
+    return f"{percent(score.value)} of 100 (95 % interval {low} to {high})"
+
+
+def count(number: float) -> str:
+    """``60000`` as "60,000"."""
+    return f"{number:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """ "42 s", "3 min 5 s" or "2 h 10 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def listed(items: Sequence[str], most: int = 6) -> str:
+    """ "a, b and c"; beyond ``most`` items "a, b and 7 more"."""
+    shown = list(items[:most]) if len(items) <= most else list(items[: most - 1])
+    if len(shown) < len(items):
+        shown.append(f"{len(items) - len(shown)} more")
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + f" and {shown[-1]}"
