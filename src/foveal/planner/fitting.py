@@ -1,0 +1,115 @@
+"""Rules for augmentation and fitting: flips, shifts, batch, rates, epochs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..card import Card
+from ..errors import PlanError
+from ..plan import FitPart
+from .machine import Machine
+from .symmetry import Evidence
+
+EFFICIENCY = 0.55  # share of the bare convolution rate that whole training steps reach (measured)
+MOST_EPOCHS = 250.0
+
+
+def flips(
+    card: Card, symmetry: str, evidence: tuple[Evidence, ...]
+) -> tuple[tuple[bool, ...], str]:
+    """Which axes may be mirrored at random. Raises: PlanError for an unknown ``symmetry``."""
+    none = (False,) * card.rank
+    if symmetry == "none":
+        return none, "set by you: nothing is mirrored"
+    if symmetry == "flips":
+        return tuple(a.mirrors for a in card.axes), "set by you: every axis that can be mirrored"
+    if symmetry != "auto":
+        raise PlanError(
+            f"symmetry {symmetry!r} is not known",
+            where="--symmetry",
+            mend="give auto, none or flips",
+        )
+    if len(evidence) != card.rank:
+        return none, "mirroring was not tested on the data, so nothing is mirrored"
+    return tuple(e.allowed for e in evidence), "; ".join(e.why for e in evidence)
+
+
+def translate(card: Card, size: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
+    """Largest random shift along each axis: a sixteenth of it, at least one cell from 8 on."""
+    shift = tuple(0 if n < 6 else max(1, round(n / 16)) for n in size)
+    return shift, "what lies a sixteenth further left is still the same thing"
+
+
+def cutout(card: Card, size: tuple[int, ...]) -> tuple[int, str]:
+    """Edge of the erased box. Short trainings lose by it, so none is erased (see docs)."""
+    return 0, "erasing parts pays only in long trainings (80 passes and more)"
+
+
+def light(card: Card) -> tuple[float, float, str]:
+    """Random change of brightness and contrast."""
+    return 0.0, 0.0, "light changes did not pay in short trainings"
+
+
+def batch(train: int) -> tuple[int, str]:
+    """Samples per step: large enough to keep the cores busy, small enough for many steps."""
+    fitting_size = max(16, min(500, train // 40))
+    return fitting_size, f"{train} training samples: at least 40 steps per pass, at most 500 a step"
+
+
+def epochs(
+    train: int, macs: int, gflops: float, seconds: float, asked: float | None
+) -> tuple[float, str]:
+    """Passes over the training part that fit the time; corrected by the measured step time."""
+    if asked is not None:
+        return asked, "set by you"
+    per_second = EFFICIENCY * gflops * 1e9 / (6 * macs)
+    fitting_time = per_second * seconds / train
+    passes = min(fitting_time, MOST_EPOCHS)
+    why = f"about {per_second:.0f} samples a second for {seconds:.0f} s"
+    if passes < fitting_time:
+        why += f"; more than {MOST_EPOCHS:.0f} passes were never worth their time"
+    return max(passes, 0.02), why
+
+
+def fitting(
+    batch_size: int,
+    passes: float,
+    steps: int,
+    machine: Machine,
+    size: tuple[int, ...],
+    why: dict[str, str],
+) -> FitPart:
+    """The fit part; rates were tuned once at 500 samples a step and scale with its root."""
+    precision: Literal["fp32", "bf16"] = "bf16" if machine.precision == "bf16" else "fp32"
+    part = FitPart(
+        optimiser="muon",
+        lr=round(0.08 * (batch_size / 500) ** 0.5, 4),
+        other_lr=round(0.4 * batch_size / 500, 4),
+        momentum=0.6,
+        weight_decay=1e-3,
+        batch=batch_size,
+        epochs=round(passes, 4),
+        steps=steps,
+        warmup=0.1,
+        label_smoothing=0.1,
+        ema=0.0,
+        precision=precision,
+        channels_last=machine.channels_last,
+        threads=machine.threads,
+        device=machine.device,
+        coarse=0.0,
+        coarse_size=size,
+    )
+    why["fit.optimiser"] = (
+        "Muon reached the accuracy of Nesterov SGD in two thirds of its time here; norms, biases "
+        "and the last layer stay with SGD"
+    )
+    why["fit.lr"] = f"0.08 at 500 samples a step, scaled by the root of {batch_size}/500"
+    why["fit.other_lr"] = f"0.4 at 500 samples a step, scaled by {batch_size}/500"
+    why["fit.momentum"] = "Muon at its published setting for short trainings"
+    why["fit.weight_decay"] = "keeps matrices small; never on norms and biases"
+    why["fit.warmup"] = "a tenth of the steps to reach the peak, then a straight line to zero"
+    why["fit.label_smoothing"] = "a tenth of the certainty is spread: better calibrated"
+    why["fit.ema"] = "a rate that reaches zero averages by itself"
+    why["fit.coarse"] = why["fit.coarse_size"] = "every step at full size"
+    return part

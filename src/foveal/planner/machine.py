@@ -1,0 +1,145 @@
+"""What this machine can do with a convolution, measured once per process in about a second."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..layers.convolution import Convolution
+from ..layers.memory import channels_last
+
+CHANNELS, EDGE, KERNEL = 64, 28, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The measured machine.
+
+    gflops: useful rate of a 64-channel 3x3 convolution, forward and backward, in 10^9 floating
+    point operations per second (two per multiply-add), at the precision and layout that won.
+    tried: the rate of every candidate. memory_mb: memory of the device, in 2^20 bytes.
+    """
+
+    device: str
+    name: str
+    threads: int
+    precision: str
+    channels_last: bool
+    gflops: float
+    tried: dict[str, float]
+    memory_mb: int
+
+    @property
+    def why(self) -> str:
+        """One sentence with the figures behind the choice."""
+        rates = ", ".join(f"{k} {v:.0f}" for k, v in self.tried.items())
+        return f"measured GFLOP/s of a 3x3 convolution, forward and backward: {rates}"
+
+
+@functools.lru_cache(maxsize=4)
+def measure(device: str = "auto", threads: int | None = None) -> Machine:
+    """The machine's convolution rates; the fastest precision and layout is chosen.
+
+    bf16 must win by a tenth to be taken (its rounding is not free). On a CPU without bf16
+    instructions it loses by an order of magnitude, so it is tried on a small batch first.
+    """
+    device = pick_device(device)
+    threads = threads or cores()
+    torch.set_num_threads(threads)
+    batch = 512 if device.startswith("cuda") else 16
+    tried = {
+        "fp32": _rate(device, batch, False, False),
+        "fp32 channels-last": _rate(device, batch, False, True),
+    }
+    if _rate(device, max(batch // 8, 1), True, True, repeats=1) > 0.5 * tried["fp32"]:
+        tried["bf16 channels-last"] = _rate(device, batch, True, True)
+    bf16 = tried.get("bf16 channels-last", 0.0)
+    fp32 = max(tried["fp32"], tried["fp32 channels-last"])
+    halves = bf16 > 1.1 * fp32
+    # Pooling, norms and activations gain from channels-last too, so a tie goes to it.
+    last = halves or tried["fp32 channels-last"] > 0.9 * tried["fp32"]
+    return Machine(
+        device=device,
+        name=_name(device),
+        threads=threads,
+        precision="bf16" if halves else "fp32",
+        channels_last=last,
+        gflops=bf16 if halves else (tried["fp32 channels-last"] if last else tried["fp32"]),
+        tried={k: round(v, 1) for k, v in tried.items()},
+        memory_mb=_memory(device),
+    )
+
+
+def pick_device(device: str = "auto") -> str:
+    """ "cuda" when a GPU is there and none was named, else "cpu"."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def median_seconds(work: Callable[[], object], repeats: int, device: str = "cpu") -> float:
+    """Median wall time of ``work`` after one warm-up call."""
+    took = []
+    for turn in range(repeats + 1):
+        start = time.perf_counter()
+        work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        if turn:
+            took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def _rate(device: str, batch: int, halves: bool, last: bool, repeats: int = 3) -> float:
+    layer = Convolution(2, CHANNELS, CHANNELS, KERNEL, bias=False).to(device)
+    x = torch.randn(batch, CHANNELS, EDGE, EDGE, device=device)
+    if last:
+        layer, x = channels_last(layer), channels_last(x)
+    x.requires_grad_()
+    kind = torch.device(device).type
+
+    def work() -> None:
+        with torch.autocast(kind, torch.bfloat16, enabled=halves):
+            y: Tensor = layer(x)
+        y.float().mean().backward()  # type: ignore[no-untyped-call]
+
+    work_done = 3 * 2 * batch * CHANNELS * CHANNELS * KERNEL * KERNEL * EDGE * EDGE
+    return work_done / median_seconds(work, repeats, device) / 1e9
+
+
+def _name(device: str) -> str:
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory(device: str) -> int:
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory // 2**20)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (AttributeError, ValueError, OSError):
+        return 4096

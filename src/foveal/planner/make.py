@@ -1,0 +1,217 @@
+"""The plan from the card, the machine and the time: rules asked in order, reasons collected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, cast
+
+from ..card import Card
+from ..errors import PlanError
+from ..plan import AugmentPart, DataPart, FitPart, JudgePart, NetPart, Plan
+from . import data as of_data
+from . import fitting as of_fit
+from . import network as of_net
+from .machine import Machine
+from .symmetry import Evidence
+
+Reasons = dict[str, str]
+
+
+def make_plan(
+    card: Card,
+    machine: Machine,
+    *,
+    budget: float | None = None,
+    epochs: float | None = None,
+    seed: int = 0,
+    symmetry: str = "auto",
+    evidence: tuple[Evidence, ...] = (),
+    changes: dict[str, str] | None = None,
+) -> Plan:
+    """A complete plan for classifying what ``card`` describes.
+
+    budget: seconds for the whole command; epochs: passes instead of a budget. symmetry: "auto"
+    follows ``evidence``, "none" never flips, "flips" flips every axis that may be mirrored.
+    changes: the user's edits, applied last and recorded as such; what follows from the working
+    size (stages, kernels, depth) follows an edited one too.
+    Raises: PlanError for an impossible edit, or for a set with fewer than two classes.
+    """
+    _check(card)
+    changes = changes or {}
+    task = Wish(budget, epochs, seed, symmetry, evidence)
+    plan = _plan(card, machine, task)
+    edited = plan.edited(changes)
+    size = edited.data.size
+    if size == plan.data.size:
+        return edited
+    if len(size) != card.rank or min(size) < 1:
+        raise PlanError(
+            f"size {list(size)} does not fit a grid of rank {card.rank}",
+            where="--set data.size",
+            mend=f"give one number >= 1, or {card.rank} of them, as in [64, 64]",
+        )
+    return _plan(replace(card, size=size), machine, task).edited(changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for, beside the data."""
+
+    budget: float | None
+    epochs: float | None
+    seed: int
+    symmetry: str
+    evidence: tuple[Evidence, ...]
+
+
+def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
+    why: Reasons = {"data.size": card.why.get("size", ""), "data.fit": card.why.get("fit", "")}
+    data = _data(card, why)
+    augment = _augment(card, data, wish, why)
+    train = _training_samples(card, data)
+    seconds = _seconds(wish.budget, why)
+    net = _net(card, data, machine, train, seconds, wish.epochs, why)
+    fitting = _fit(card, data, net, machine, train, seconds, wish.epochs, why)
+    judge = _judge(augment, data, why)
+    why["task"] = f"the target is a {card.target} with {len(card.classes)} classes"
+    why["seed"] = "fixes the split, the first weights and every random change"
+    return Plan(
+        task="classify",
+        axes=card.axes,
+        classes=card.classes,
+        data=data,
+        augment=augment,
+        net=net,
+        fit=fitting,
+        judge=judge,
+        budget=wish.budget,
+        seed=wish.seed,
+        why=why,
+    )
+
+
+def _check(card: Card) -> None:
+    if len(card.classes) < 2:
+        raise PlanError(
+            f"there is only {len(card.classes)} class: {', '.join(card.classes) or 'none'}",
+            where=card.path,
+            mend="give at least two class folders; telling one from nothing needs examples of both",
+        )
+
+
+def _data(card: Card, why: Reasons) -> DataPart:
+    low, high, why["data.low"] = of_data.values(card)
+    mean, std, why["data.mean"] = of_data.moments(card, low, high)
+    validation, test, why["data.validation"], why["data.test"] = of_data.held_back(card)
+    why["data.high"], why["data.std"] = why["data.low"], why["data.mean"]
+    why["data.channels"] = {1: "one value per cell", 3: "colour was found"}.get(
+        card.channels, "as many as the files hold"
+    )
+    why["data.dtype"] = "the widest values met in the files"
+    return DataPart(
+        size=card.size,
+        channels=card.channels,
+        fit=card.fit,
+        low=low,
+        high=high,
+        mean=mean,
+        std=std,
+        validation=validation,
+        test=test,
+        dtype=cast(Literal["uint8", "uint16", "float32"], card.dtype),
+    )
+
+
+def _training_samples(card: Card, data: DataPart) -> int:
+    n = card.parts.get("train", 0)
+    return max(1, round(n * (1 - data.validation - data.test)))
+
+
+def _seconds(budget: float | None, why: Reasons) -> float:
+    """Seconds of training to plan for; the rest of the budget reads, judges and reports."""
+    if budget is None:
+        why["budget"] = "none given: the number of epochs decides"
+        return 600.0
+    why["budget"] = f"{budget:g} s for the whole command"
+    return max(0.85 * budget - 5.0, 0.3 * budget)
+
+
+def _augment(card: Card, data: DataPart, wish: Wish, why: Reasons) -> AugmentPart:
+    flip, why["augment.flip"] = of_fit.flips(card, wish.symmetry, wish.evidence)
+    translate, why["augment.translate"] = of_fit.translate(card, data.size)
+    cutout, why["augment.cutout"] = of_fit.cutout(card, data.size)
+    brightness, contrast, why["augment.brightness"] = of_fit.light(card)
+    why["augment.contrast"] = why["augment.brightness"]
+    why["augment.alternate"] = (
+        "each picture is seen in both hands in any two passes (Jordan 2024, arXiv:2404.00498)"
+        if any(flip)
+        else "nothing is mirrored"
+    )
+    return AugmentPart(translate, flip, any(flip), cutout, brightness, contrast)
+
+
+def _net(
+    card: Card,
+    data: DataPart,
+    machine: Machine,
+    train: int,
+    seconds: float,
+    epochs: float | None,
+    why: Reasons,
+) -> NetPart:
+    rank, classes = card.rank, len(card.classes)
+    stem_kernel, stem_stride, why["net.stem_kernel"] = of_net.stem(data.size)
+    inner = tuple(-(-n // s) for n, s in zip(data.size, stem_stride, strict=True))
+    steps = [a.step * s for a, s in zip(card.axes, stem_stride, strict=True)]
+    stages, why["net.strides"] = of_net.strides(steps, list(inner))
+    if not stages:
+        stages = [(1,) * rank]
+        why["net.strides"] = f"{data.size} is too small to be halved; one stage at full size"
+    kernel, why["net.kernels"] = of_net.kernels(steps, list(inner), stages)
+    depth, why["net.depths"] = of_net.depths(data.size, stem_kernel, stem_stride, stages, kernel)
+    why["net.stem_stride"] = why["net.stem_kernel"]
+
+    def sized(base: int) -> NetPart:
+        return of_net.family(
+            rank, data.channels, base, stem_kernel, stem_stride, stages, kernel, depth
+        )
+
+    def cost(base: int) -> int:
+        return of_net.macs(sized(base), data.size, data.channels, classes)
+
+    base, why["net.widths"] = of_net.width(cost, train, machine.gflops, seconds, epochs)
+    net = sized(base)
+    why.update(of_net.reasons(net))
+    return net
+
+
+def _fit(
+    card: Card,
+    data: DataPart,
+    net: NetPart,
+    machine: Machine,
+    train: int,
+    seconds: float,
+    epochs: float | None,
+    why: Reasons,
+) -> FitPart:
+    batch, why["fit.batch"] = of_fit.batch(train)
+    cost = of_net.macs(net, data.size, data.channels, len(card.classes))
+    passes, why["fit.epochs"] = of_fit.epochs(train, cost, machine.gflops, seconds, epochs)
+    why["fit.precision"] = why["fit.channels_last"] = machine.why
+    why["fit.threads"] = f"{machine.threads} cores may be used"
+    why["fit.device"] = machine.name
+    steps = max(1, round(passes * max(1, train // batch)))
+    why["fit.steps"] = f"{passes:.1f} epochs of {max(1, train // batch)} batches"
+    return of_fit.fitting(batch, passes, steps, machine, data.size, why)
+
+
+def _judge(augment: AugmentPart, data: DataPart, why: Reasons) -> JudgePart:
+    mirror = any(augment.flip)
+    shift = 1 if max(data.size) >= 16 else 0
+    why["judge.mirror"] = (
+        "answers of the mirrored view are averaged in" if mirror else "nothing may be mirrored"
+    )
+    why["judge.shift"] = f"views shifted by {shift} cells are averaged in" if shift else "tiny grid"
+    why["judge.bootstrap"] = "1,000 resamples steady a 95 % interval to about a twentieth"
+    return JudgePart(mirror=mirror, shift=shift, bootstrap=1000)

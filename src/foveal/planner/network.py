@@ -1,0 +1,191 @@
+"""Rules for the network: stages, kernels, depth, width. Each returns (value, why)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ..plan import NetPart
+
+LEAST = 4  # cells an axis must keep to be halved into
+WIDEST = 512  # channels; wider stages did not pay in any measured run
+BASES = (8, 12, 16, 24, 32, 48, 64, 96, 128)
+
+Shape = tuple[int, ...]
+
+
+def strides(steps: list[float], size: list[int], least: int = LEAST) -> tuple[list[Shape], str]:
+    """Stride of each stage along each axis, until no axis can be halved.
+
+    An axis is halved when its step is under twice the finest one that still can be, and at
+    least ``least`` cells remain, so cells grow towards cubes. The last axis left alone needs
+    three times ``least``. Works for any rank.
+    Source: nnU-Net's topology rule, Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
+    """
+    steps, size, stages = list(steps), list(size), []
+    while True:
+        wide = [i for i, n in enumerate(size) if n >= 2 * least]
+        finest = min((steps[i] for i in wide), default=0.0)
+        halved = [i for i in wide if steps[i] < 2 * finest]
+        if not halved or (len(halved) == 1 and len(size) > 1 and size[halved[0]] < 3 * least):
+            break
+        stages.append(tuple(2 if i in halved else 1 for i in range(len(size))))
+        for i in halved:
+            steps[i], size[i] = 2 * steps[i], -(-size[i] // 2)
+    left = " x ".join(map(str, size))
+    why = f"{len(stages)} halvings leave {left} cells, at least {least} of each halved axis"
+    return stages, why
+
+
+def kernels(steps: list[float], size: list[int], stages: list[Shape]) -> tuple[list[Shape], str]:
+    """Kernel of each stage: 3 along an axis once its step is under twice the finest, else 1.
+
+    An axis of fewer than 3 cells keeps 1. Source: as `strides`.
+    """
+    steps, size, found = list(steps), list(size), []
+    three = [False] * len(size)
+    for stride in stages:
+        three = [t or s < 2 * min(steps) for t, s in zip(three, steps, strict=True)]
+        found.append(tuple(3 if t and n >= 3 else 1 for t, n in zip(three, size, strict=True)))
+        steps = [a * b for a, b in zip(steps, stride, strict=True)]
+        size = [-(-n // s) for n, s in zip(size, stride, strict=True)]
+    return found, "3 cells see an edge and its direction; two layers of 3 see as far as one of 5"
+
+
+def depths(
+    size: Shape, stem: Shape, stem_stride: Shape, stages: list[Shape], kernel: list[Shape]
+) -> tuple[list[int], str]:
+    """Convolutions per stage: two, and more in the last stage until the whole object is seen.
+
+    The receptive field must reach the longest axis, where one stage can still help.
+    """
+    depth = [2] * len(stages)
+    while min(reach(stem, stem_stride, stages, kernel, depth)) < max(size) and depth[-1] < 4:
+        depth[-1] += 1
+    seen = " x ".join(map(str, reach(stem, stem_stride, stages, kernel, depth)))
+    return depth, f"the receptive field of {seen} cells covers the picture of {max(size)}"
+
+
+def reach(
+    stem: Shape, stem_stride: Shape, stages: list[Shape], kernel: list[Shape], depth: list[int]
+) -> Shape:
+    """Receptive field of the last stage along each axis, in input cells (closed form)."""
+    field, jump = [1] * len(stem), [1] * len(stem)
+    for axis in range(len(stem)):
+        field[axis] += stem[axis] - 1
+        jump[axis] *= stem_stride[axis]
+        for stride, k, n in zip(stages, kernel, depth, strict=True):
+            field[axis] += (k[axis] - 1) * jump[axis]
+            field[axis] += (stride[axis] - 1) * jump[axis]  # the pooling window
+            jump[axis] *= stride[axis]
+            field[axis] += (n - 1) * (k[axis] - 1) * jump[axis]
+    return tuple(field)
+
+
+def macs(net: NetPart, size: Shape, channels: int, classes: int) -> int:
+    """Multiply-adds of one sample; tests hold it equal to `networks.cost`."""
+    size = tuple(-(-n // s) for n, s in zip(size, net.stem_stride, strict=True))
+    total = math.prod(size) * math.prod(net.stem_kernel) * channels * net.stem_width
+    before = net.stem_width
+    for width, depth, stride, kernel in zip(
+        net.widths, net.depths, net.strides, net.kernels, strict=True
+    ):
+        after = tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
+        first = after if net.down == "stride" else size
+        total += math.prod(first) * math.prod(kernel) * before * width
+        total += (depth - 1) * math.prod(after) * math.prod(kernel) * width * width
+        before, size = width, after
+    for hidden in net.hidden:
+        total += before * hidden
+        before = hidden
+    return total + before * classes
+
+
+def widths(base: int, stages: int) -> tuple[int, ...]:
+    """Channels double as the grid is halved, so each stage costs about the same."""
+    return tuple(min(base * 2**i, WIDEST) for i in range(stages))
+
+
+def stem(size: Shape) -> tuple[Shape, Shape, str]:
+    """Kernel and stride of the stem: pairs of cells; large pictures are halved at once."""
+    stride = tuple(2 if n >= 64 else 1 for n in size)
+    kernel = tuple(1 if n < 2 else 4 if s == 2 else 2 for n, s in zip(size, stride, strict=True))
+    why = "small pictures keep every cell in the first stage"
+    if max(stride) > 1:
+        why = "axes of 64 cells and more are halved at once: detail costs most where it is finest"
+    return kernel, stride, why
+
+
+def family(
+    rank: int,
+    channels: int,
+    base: int,
+    stem_kernel: Shape,
+    stem_stride: Shape,
+    stages: list[Shape],
+    kernel: list[Shape],
+    depth: list[int],
+) -> NetPart:
+    """The network of one base width; every member has the same geometry."""
+    return NetPart(
+        stem="whiten",
+        stem_width=2 * channels * math.prod(stem_kernel),
+        stem_kernel=stem_kernel,
+        stem_stride=stem_stride,
+        block="plain",
+        down="max",
+        widths=widths(base, len(stages)),
+        depths=tuple(depth),
+        strides=tuple(stages),
+        kernels=tuple(kernel),
+        norm="batch",
+        activation="relu",
+        gate=False,
+        pool="max",
+        hidden=(),
+        dropout=0.0,
+        drop_path=0.0,
+        scale=0.111,
+    )
+
+
+def width(
+    cost: Callable[[int], int],
+    train: int,
+    gflops: float,
+    seconds: float,
+    epochs: float | None,
+) -> tuple[int, str]:
+    """Channels of the first stage: the widest whose passes still fit the time.
+
+    A pass over few samples teaches less, so small sets get more passes and narrower networks.
+    """
+    passes = epochs or min(200.0, max(8.0, 10.0 * (50_000 / train) ** 0.5))
+    affordable = 0.55 * gflops * 1e9 * seconds
+    base = BASES[0]
+    for candidate in BASES:
+        if 6 * cost(candidate) * train * passes <= affordable:
+            base = candidate
+    why = (
+        f"the widest network that can see {train} samples about {passes:.0f} times in "
+        f"{seconds:.0f} s on this machine; channels double where the grid is halved"
+    )
+    return base, why
+
+
+def reasons(net: NetPart) -> dict[str, str]:
+    """Why the rest of the network is as it is."""
+    return {
+        "net.stem": "patches are decorrelated before the first trained layer (whitening, frozen)",
+        "net.stem_width": f"both signs of every patch direction: {net.stem_width}",
+        "net.block": "plain stages learn fastest in short trainings; residual ones pay when deep",
+        "net.down": "the maximum keeps an edge wherever in the window it lies",
+        "net.norm": "batch norm costs least and folds into the convolution afterwards",
+        "net.activation": "ReLU costs a third of GELU and loses little",
+        "net.gate": "gates did not pay for their time in short trainings",
+        "net.pool": "one strong sign of an object is enough, wherever it lies",
+        "net.hidden": "the last fully connected layer reads the pooled features directly",
+        "net.dropout": "label smoothing and shifts regularise enough in short trainings",
+        "net.drop_path": "no residual branches to drop",
+        "net.scale": "logits start small (a ninth), so the first steps do not overshoot",
+    }

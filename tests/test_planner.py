@@ -1,0 +1,221 @@
+"""The planner's rules, one by one, and the whole plan: complete, reasoned, editable."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from foveal.card import Card
+from foveal.errors import PlanError
+from foveal.grid import Axis
+from foveal.networks.build import build
+from foveal.networks.cost import costs
+from foveal.plan import Plan
+from foveal.planner import data, fitting, network
+from foveal.planner.machine import Machine, measure
+from foveal.planner.make import make_plan
+from foveal.planner.symmetry import Evidence, mirror_evidence
+
+MACHINE = Machine("cpu", "a test", 2, "fp32", True, 100.0, {"fp32": 100.0}, 8192)
+
+
+def card(size=(32, 32), train=45000, **changes):
+    channels = changes.pop("channels", 3)
+    axes = changes.pop("axes", tuple(Axis(n) for n in "zyx"[-len(size) :]))
+    base = Card(
+        path="photos",
+        layout="class folders",
+        target="label",
+        channels=channels,
+        dtype="uint8",
+        parts={"train": train, "test": 1000},
+        smallest=size,
+        median=size,
+        largest=size,
+        low=(0.0,) * channels,
+        high=(255.0,) * channels,
+        mean=(120.0,) * channels,
+        std=(60.0,) * channels,
+        classes=("cat", "dog", "owl"),
+        counts={"train": (train // 3,) * 3},
+        digest="0",
+        size=size,
+        axes=axes,
+    )
+    return dataclasses.replace(base, **changes)
+
+
+@pytest.mark.parametrize(
+    ("steps", "size", "pools"),
+    [
+        ((1, 1, 1), (128, 128, 128), (5, 5, 5)),
+        ((1, 1, 1), (64, 64, 64), (4, 4, 4)),
+        ((1, 1, 1), (28, 28, 28), (2, 2, 2)),
+        ((5, 1.5, 1.5), (14, 256, 224), (1, 5, 5)),
+        ((10, 1.25, 1.25), (10, 256, 256), (1, 6, 6)),
+        ((3, 0.8, 0.8), (64, 192, 192), (4, 5, 5)),
+        ((1, 1), (512, 512), (7, 7)),
+        ((1, 1), (224, 224), (5, 5)),
+        ((1, 1), (32, 32), (3, 3)),
+        ((1, 1), (28, 28), (2, 2)),
+        ((1, 1), (12, 12), (1, 1)),
+        ((1, 1), (8, 8), (1, 1)),
+        ((1, 1), (7, 7), (0, 0)),
+    ],
+)
+def test_halvings_follow_the_published_vectors(steps, size, pools):
+    stages, why = network.strides(list(steps), list(size))
+    counted = tuple(sum(s[i] == 2 for s in stages) for i in range(len(size)))
+    assert counted == pools
+    assert "halvings leave" in why
+
+
+def test_coarse_axes_wait_for_their_kernel():
+    steps, size = [5, 1.5, 1.5], [14, 256, 224]
+    stages, _ = network.strides(steps, size)
+    found, _ = network.kernels(steps, size, stages)
+    assert stages[:3] == [(1, 2, 2), (2, 2, 2), (1, 2, 2)]
+    assert found[0] == (1, 3, 3)
+    assert found[1] == (3, 3, 3)
+    steps, size = [10, 1.25, 1.25], [10, 256, 256]
+    stages, _ = network.strides(steps, size)
+    assert network.kernels(steps, size, stages)[0][:3] == [(1, 3, 3)] * 3
+
+
+@pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (64, 48), (128, 128), (40,), (9, 9, 9)])
+def test_the_receptive_field_covers_the_object_or_says_how_far_it_reaches(size):
+    plan = make_plan(card(size), MACHINE, epochs=3.0)
+    net = plan.net
+    seen = network.reach(
+        net.stem_kernel, net.stem_stride, list(net.strides), list(net.kernels), list(net.depths)
+    )
+    assert min(seen) >= max(size) or net.depths[-1] == 4
+    assert str(seen[0]) in plan.why["net.depths"]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (28, 28), (33, 32), (128, 96), (40,), (12, 10, 9)])
+def test_planned_multiply_adds_are_those_of_the_built_network(size):
+    plan = make_plan(card(size), MACHINE, epochs=3.0)
+    counted = sum(c.macs for c in costs(build(plan), plan.data.channels, size))
+    assert counted == network.macs(plan.net, size, plan.data.channels, len(plan.classes))
+
+
+def test_every_number_has_a_reason():
+    plan = make_plan(card(), MACHINE, budget=600.0)
+    for part in ("data", "augment", "net", "fit", "judge"):
+        for field in dataclasses.fields(getattr(plan, part)):
+            assert len(plan.why[f"{part}.{field.name}"]) > 5, f"{part}.{field.name} has no reason"
+    assert Plan.from_dict(plan.to_dict()) == plan
+
+
+def test_more_time_or_a_faster_machine_never_plans_a_narrower_network():
+    widths = [make_plan(card(), MACHINE, budget=b).net.widths[0] for b in (30.0, 120.0, 600.0, 7200.0)]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[-1]
+    fast = dataclasses.replace(MACHINE, gflops=5000.0)
+    assert make_plan(card(), fast, budget=120.0).net.widths[0] > widths[1]
+
+
+def test_edits_are_taken_and_recorded_and_the_geometry_follows_an_edited_size():
+    plan = make_plan(
+        card(), MACHINE, budget=60.0, changes={"data.size": "16", "fit.batch": "64", "seed": "7"}
+    )
+    assert plan.data.size == (16, 16)
+    assert plan.why["data.size"] == "set by you to 16"
+    assert plan.fit.batch == 64
+    assert plan.seed == 7
+    assert len(plan.net.strides) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"net.width": "3"}, r"unknown key 'net.width'(.|\n)*did you mean 'net.widths'"),
+        ({"fit.batch": "many"}, r"'many' is not a whole number(.|\n)*fit: batch"),
+        ({"data.size": "[3, 3, 3]"}, r"does not fit a grid of rank 2(.|\n)*give one number"),
+        ({"data.size": "0"}, r"size \[0, 0\] does not fit"),
+        ({"net.down": "pool"}, r"'pool' is not one of 'max'"),
+    ],
+)
+def test_impossible_edits_are_explained(changes, message):
+    with pytest.raises(PlanError, match=message):
+        make_plan(card(), MACHINE, budget=60.0, changes=changes)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(PlanError, match=r"only 1 class: cat(.|\n)*at least two class folders"):
+        make_plan(card(classes=("cat",)), MACHINE)
+
+
+def test_flips_follow_the_evidence_and_the_user():
+    seen = (Evidence("y", 0.9, 0.3, False, "no"), Evidence("x", 0.9, 0.9, True, "yes"))
+    assert make_plan(card(), MACHINE, evidence=seen).augment.flip == (False, True)
+    assert make_plan(card(), MACHINE).augment.flip == (False, False)
+    assert make_plan(card(), MACHINE, symmetry="none", evidence=seen).augment.flip == (False, False)
+    assert make_plan(card(), MACHINE, symmetry="flips").augment.flip == (True, True)
+    with pytest.raises(PlanError, match=r"symmetry 'spin' is not known(.|\n)*auto, none or flips"):
+        make_plan(card(), MACHINE, symmetry="spin")
+
+
+def glyphs(rng, n):
+    """Bars leaning left or right: mirroring in x swaps the classes, mirroring in y as well."""
+    x = rng.normal(0, 20, (n, 1, 16, 16)) + 60
+    labels = rng.integers(0, 2, n)
+    for i, label in enumerate(labels):
+        for step in range(10):
+            x[i, 0, 3 + step, (3 + step) if label else (12 - step)] += 160
+    return x.clip(0, 255).astype(np.uint8), labels
+
+
+def test_mirroring_is_refused_where_it_swaps_classes_and_allowed_where_it_does_not():
+    rng = np.random.default_rng(0)
+    x, labels = glyphs(rng, 900)
+    leaning = mirror_evidence(x, labels, [("y", True), ("x", True)])
+    assert [e.allowed for e in leaning] == [False, False]
+    assert "orientation carries the label" in leaning[1].why
+    bright = rng.integers(0, 60, (900, 1, 16, 16)).astype(np.uint8)
+    bright[labels == 1, :, 4:12, 4:12] += 120
+    same = mirror_evidence(bright, labels, [("y", True), ("x", True)])
+    assert [e.allowed for e in same] == [True, True]
+
+
+def test_mirroring_needs_evidence_and_an_axis_that_can_be_mirrored():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (600, 1, 12, 12)).astype(np.uint8)
+    labels = rng.integers(0, 2, 600)
+    found = mirror_evidence(noise, labels, [("time", False), ("x", True)])
+    assert not any(e.allowed for e in found)
+    assert "never mirrored" in found[0].why
+    assert "no better than guessing" in found[1].why
+    assert "too few" in mirror_evidence(noise[:9], labels[:9], [("x", True)])[0].why
+
+
+def test_held_back_shares_depend_on_the_set_and_on_what_it_brings():
+    alone = card(train=1000, parts={"train": 1000})
+    validation, test, _, why = data.held_back(alone)
+    assert (validation, test) == (0.15, 0.2)
+    assert "used once" in why
+    validation, test, _, why = data.held_back(card())
+    assert test == 0.0
+    assert 0 < validation <= 0.05
+    assert "its own test part" in why
+
+
+def test_wide_values_are_scaled_by_their_percentiles():
+    wide = card(channels=1, dtype="uint16", low=(100.0,), high=(4100.0,), mean=(1100.0,), std=(400.0,))
+    part = make_plan(wide, MACHINE).data
+    assert (part.low, part.high) == ((100.0,), (4100.0,))
+    assert part.mean == pytest.approx((0.25,))
+    assert part.std == pytest.approx((0.1,))
+
+
+def test_epochs_are_capped_and_the_users_own_number_is_kept():
+    assert fitting.epochs(100, 1000, 100.0, 3600.0, None)[0] == fitting.MOST_EPOCHS
+    assert fitting.epochs(100, 1000, 100.0, 3600.0, 3.0) == (3.0, "set by you")
+
+
+def test_this_machine_is_measured_once():
+    first = measure("cpu")
+    assert first.gflops > 0.1
+    assert first.precision in ("fp32", "bf16")
+    assert "GFLOP/s" in first.why
+    assert measure("cpu") is first
