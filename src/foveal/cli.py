@@ -1,0 +1,252 @@
+"""The command line: arguments in, one verb called, words out. No logic of its own.
+
+Standard output holds what a program reads (one JSON document with --json, one line per answer
+of `predict`); everything for people goes to standard error.
+Exit codes: 0 done; 1 a mistake to mend, or a fault of ours; 2 wrong usage; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from .doors import door, usage
+
+app = typer.Typer(
+    name="foveal",
+    help="Fit a convolutional neural network to a folder of pictures, and judge it honestly.",
+    epilog="Start with `foveal demo`, or `foveal look` on a folder of yours.",
+    no_args_is_help=True,
+    # Rich help costs 0.3 s, and rich tracebacks print local values; both are off.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run, as `foveal train` made it.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Bad = Annotated[
+    Literal["skip", "stop"],
+    typer.Option(help="Files that cannot be read: leave out and list (up to 1 %), or stop."),
+]
+Test = Annotated[
+    Path | None, typer.Option(metavar="DATA", help="Data to test on, in the same classes.")
+]
+Task = Annotated[
+    str, typer.Option(metavar="TASK", help="What to learn; auto reads it off the data.")
+]
+Budget = Annotated[
+    str | None, typer.Option(help="Time for the whole command: 90s, 10m, 1h30m.", metavar="TIME")
+]
+Epochs = Annotated[
+    float | None, typer.Option(metavar="N", help="Passes over the data, instead of a budget.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, data, plan and machine: same model.")]
+Symmetry = Annotated[
+    Literal["auto", "none", "flips"],
+    typer.Option(help="Mirroring: where the data allows it, never, or always."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Edit the plan, e.g. net.dropout=0.1."),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from . import __version__
+
+        typer.echo(f"foveal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def foveal(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Fit a convolutional neural network to a folder of pictures, and judge it honestly."""
+
+
+@app.command()
+def look(data: Data, test: Test = None, bad_files: Bad = "skip", as_json: Json = False) -> None:
+    """Say what is there, and what is wrong with it."""
+    with door() as progress:
+        from .tables import show_card
+        from .verbs.look import look as verb
+
+        card = verb(data, bad_files=bad_files, test=test, progress=progress)
+        _print(card.to_dict()) if as_json else show_card(card)
+
+
+@app.command()
+def plan(
+    data: Data,
+    task: Task = "auto",
+    test: Test = None,
+    budget: Budget = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    symmetry: Symmetry = "auto",
+    bad_files: Bad = "skip",
+    changes: Changes = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the plan here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Decide every number of the network and its training, and say why."""
+    span, edits = _span(budget, epochs), _edits(changes)
+    with door() as progress:
+        from .record import write_json
+        from .tables import show_plan
+        from .verbs.plan import plan as verb
+
+        made = verb(
+            data,
+            task=task,
+            test=test,
+            budget=span,
+            epochs=epochs,
+            seed=seed,
+            symmetry=symmetry,
+            changes=edits,
+            bad_files=bad_files,
+            progress=progress,
+        )
+        if out is not None:
+            write_json(out, made.to_dict())
+            progress.say(f"plan written to {out}")
+        _print(made.to_dict()) if as_json else show_plan(made)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")
+    ] = None,
+    task: Task = "auto",
+    test: Test = None,
+    budget: Budget = None,
+    epochs: Epochs = None,
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder of the new run.")] = None,
+    seed: Seed = 0,
+    symmetry: Symmetry = "auto",
+    bad_files: Bad = "skip",
+    changes: Changes = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look, plan, train, judge: a folder becomes a model and a report."""
+    span, edits = _span(budget, epochs), _edits(changes)
+    if (data is None) == (resume is None):
+        raise usage("give DATA to train on, or --resume RUN to go on with a run; not both")
+    if resume is not None and (test, budget, epochs, out, changes) != (None,) * 5:
+        raise usage("a resumed run keeps its own plan; give --resume RUN alone")
+    with door(reuse_memory=True) as progress:
+        from .tables import show_report
+        from .verbs.train import resume as again
+        from .verbs.train import train as verb
+
+        if resume is not None:
+            report = again(resume, progress=progress)
+        else:
+            report = verb(
+                data,
+                task=task,
+                test=test,
+                budget=span,
+                epochs=epochs,
+                out=out,
+                seed=seed,
+                symmetry=symmetry,
+                changes=edits,
+                bad_files=bad_files,
+                progress=progress,
+            )
+        _print(report.to_dict()) if as_json else show_report(report)
+
+
+@app.command()
+def evaluate(run: Run, data: Data, as_json: Json = False) -> None:
+    """Judge a trained run on other data with known answers."""
+    with door(reuse_memory=True) as progress:
+        from .tables import show_report
+        from .verbs.evaluate import evaluate as verb
+
+        report = verb(run, data, progress=progress)
+        _print(report.to_dict()) if as_json else show_report(report)
+
+
+@app.command()
+def predict(
+    run: Run,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, zips.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write FILE.jsonl or FILE.csv.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer for new files: one line each, with its probability."""
+    if out is not None and out.suffix.lower() not in {".jsonl", ".csv"}:
+        raise usage(f"--out {out} must end in .jsonl or .csv")
+    with door(reuse_memory=True) as progress:
+        from .answers import give
+        from .verbs.predict import predict as verb
+
+        give(verb(run, inputs, progress=progress), out=out, as_json=as_json, progress=progress)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
+        "runs/demo"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Train on handwritten digits that come with scikit-learn, in under a minute."""
+    with door(reuse_memory=True) as progress:
+        from .tables import show_report
+        from .verbs.demo import demo as verb
+
+        report = verb(out, progress=progress)
+        _print(report.to_dict()) if as_json else show_report(report)
+
+
+def main() -> None:
+    """The entry point of the command `foveal`."""
+    app()
+
+
+def _span(budget: str | None, epochs: float | None) -> float | None:
+    from .duration import seconds
+    from .errors import PlanError
+
+    if budget is not None and epochs is not None:
+        raise usage("give --budget or --epochs, not both")
+    if epochs is not None and not 0 < epochs < 1e6:
+        raise usage(f"--epochs {epochs:g} must be above 0")
+    try:
+        return None if budget is None else seconds(budget)
+    except PlanError as error:
+        raise usage(f"--budget: {error.what}; {error.mend}") from error
+
+
+def _edits(changes: list[str] | None) -> dict[str, str]:
+    for change in changes or []:
+        if not change.partition("=")[0].strip() or "=" not in change:
+            raise usage(f"--set {change!r} must have the form key=value, e.g. net.dropout=0.1")
+    pairs = (change.partition("=") for change in changes or [])
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _print(values: dict[str, Any]) -> None:
+    """One JSON document. ASCII only, so that no name and no terminal can break it."""
+    typer.echo(json.dumps(values, indent=1, allow_nan=False))

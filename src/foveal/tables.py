@@ -1,0 +1,161 @@
+"""Card, plan and report as people read them, on standard error."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from .bars import clean
+from .card import Card
+from .duration import spoken
+from .plan import Plan
+from .report import Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MOST_CLASSES = 16
+MOST_NAMES = 5
+PARTS = ("data", "augment", "net", "fit", "judge")
+
+
+def show_card(card: Card) -> None:
+    """What is there, and what is wrong with it."""
+    out = _console()
+    parts = " · ".join(f"{name} {count:,}" for name, count in card.parts.items())
+    out.print(clean(f"{card.name or card.path}: {card.count:,} samples ({parts})"), style="bold")
+    modes = " · ".join(f"{mode} {count:,}" for mode, count in card.modes.items())
+    axes = " x ".join(f"{axis.name} ({axis.step:g} {axis.unit})" for axis in card.axes)
+    _facts(
+        out,
+        {
+            "read as": f"{card.layout}, from {card.path}",
+            "axes": axes,
+            "size": _sizes(card),
+            "channels": f"{card.channels}" + (f"   files: {modes}" if modes else ""),
+            "values": _values(card),
+            "copies": f"{card.duplicate_count:,} samples repeat another" * bool(card.duplicates),
+        },
+    )
+    _classes(out, card)
+    for group in card.duplicates[:MOST_NAMES]:
+        out.print(clean(f"  same picture: {' = '.join(group[:MOST_NAMES])}"))
+    for reason, count in Counter(s.reason for s in card.skipped).most_common():
+        names = [s.key for s in card.skipped if s.reason == reason]
+        out.print(clean(f"skipped {count:,}: {reason} ({_some(names)})"), style="yellow")
+    for doubt in card.doubts:
+        out.print(clean(f"doubt: {doubt}"), style="yellow")
+
+
+def show_plan(plan: Plan) -> None:
+    """Every number with its reason, part by part."""
+    from rich.table import Table
+
+    out = _console()
+    budget = "as many epochs as given" if plan.budget is None else spoken(plan.budget)
+    out.print(clean(f"{plan.task} {len(plan.classes)} classes, budget: {budget}"), style="bold")
+    for part in ("", *PARTS):
+        table = Table(title=part or None, title_justify="left", box=None, pad_edge=False)
+        for column, width in (("key", 26), ("value", 22)):
+            table.add_column(column, min_width=width, overflow="fold")
+        table.add_column("why", overflow="fold")
+        for key, value in _numbers(plan, part):
+            table.add_row(clean(key), clean(_short(value)), clean(plan.why.get(key, "")))
+        out.print(table, markup=False)
+        out.print()
+    out.print("Change any of them: --set key=value")
+
+
+def show_report(report: Report) -> None:
+    """The verdict first, then the figures it rests on."""
+    out = _console()
+    out.print(clean(report.verdict), style="bold")
+    facts = {
+        name: f"{score.value:.4f}   95 % interval {score.low:.4f} to {score.high:.4f}"
+        for name, score in report.test.items()
+    }
+    facts |= {f"baseline: {name}": f"{value:.4f}" for name, value in report.baselines.items()}
+    used = " · ".join(
+        f"{report.data[part]:,} {part}"
+        for part in ("train", "validation", "test")
+        if isinstance(report.data.get(part), int)
+    )
+    _facts(out, {**facts, "samples": used, "cost": _cost(report.cost)})
+    for reason, count in report.data.get("skipped", {}).items():
+        out.print(clean(f"skipped {count}: {reason}"), style="yellow")
+    for doubt in report.doubts:
+        out.print(clean(f"doubt: {doubt}"), style="yellow")
+
+
+def _console() -> Console:
+    # Imported here: rich costs 0.15 s, and `--help` must not pay for it.
+    from rich.console import Console
+
+    wide = None if sys.stderr.isatty() else 120
+    return Console(stderr=True, width=wide, highlight=False, markup=False, emoji=False)
+
+
+def _facts(out: Console, facts: dict[str, str]) -> None:
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        if fact:
+            out.print(clean(f"  {name:<{width}}  {fact}"), soft_wrap=True)
+
+
+def _sizes(card: Card) -> str:
+    small, middle, large = (
+        " x ".join(map(str, s)) for s in (card.smallest, card.median, card.largest)
+    )
+    return f"all {middle}" if small == large else f"{small} to {large}, median {middle}"
+
+
+def _values(card: Card) -> str:
+    low, high = min(card.low, default=0.0), max(card.high, default=0.0)
+    mean = " ".join(f"{value:.4g}" for value in card.mean)
+    return f"{card.dtype}, {low:g} to {high:g}, mean {mean}"
+
+
+def _classes(out: Console, card: Card) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class", overflow="fold")
+    for part in card.counts:
+        table.add_column(part, justify="right")
+    for row, name in enumerate(card.classes[:MOST_CLASSES]):
+        table.add_row(clean(name), *[f"{counts[row]:,}" for counts in card.counts.values()])
+    out.print(table, markup=False)
+    rest = len(card.classes) - MOST_CLASSES
+    if rest > 0:
+        totals = [sum(row) for row in zip(*card.counts.values(), strict=True)]
+        each = f"{min(totals):,} to {max(totals):,} samples per class"
+        out.print(f"... and {rest:,} more classes; {each}")
+
+
+def _numbers(plan: Plan, part: str) -> list[tuple[str, Any]]:
+    if not part:
+        return [("task", plan.task), ("budget", plan.budget), ("seed", plan.seed)]
+    noun: Any = getattr(plan, part)
+    return [(f"{part}.{f.name}", getattr(noun, f.name)) for f in dataclasses.fields(noun)]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_short, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _cost(cost: dict[str, Any]) -> str:
+    said = [spoken(cost["seconds"])] if cost.get("seconds") else []
+    said += [f"{cost['samples_per_second']:,.0f} samples/s"] if "samples_per_second" in cost else []
+    said += [f"{cost['peak_memory_mb']:,.0f} MB"] if "peak_memory_mb" in cost else []
+    return " · ".join([*said, str(cost.get("device", ""))]).rstrip(" ·")
