@@ -1,0 +1,154 @@
+"""From a file's values to the network's: one function on every road, so none can differ.
+
+Rules, in order:
+* **Depth.** The set has one depth (``data.dtype``). 8-bit values meet a 16-bit set times 257 and
+  the reverse divided, so white stays white; other values are taken as they stand.
+* **Alpha** is composited on white, as on a page: drawings on a clear ground are mostly dark.
+* **Channels.** Grey is repeated for a colour net; colour becomes ITU-R 601 luma for a grey one.
+* **Shape.** "stretch" scales each axis; "pad" scales to fit inside and fills the rest with the
+  sample's own mean; "crop" scales to cover and keeps the centre.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..plan import DataPart
+
+Values = NDArray[Any]
+
+ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_TOP = {"uint8": 255, "uint16": 65535}
+
+
+def prepare(x: Values, data: DataPart, *, key: str = "this sample") -> Values:
+    """What the cache holds and the network eats.
+
+    Args:
+        x: ``(C, *S)`` as read, of any number type.
+        key: names the sample in an error.
+
+    Shapes: ``(C, *S) -> (data.channels, *data.size)``, uint8 where ``data.dtype`` is, else float32.
+    Raises: DataError when channels or axes do not fit, or a value is not finite.
+    """
+    if x.ndim != 1 + len(data.size) or 0 in x.shape:
+        raise DataError(
+            f"has the shape {x.shape[1:]} where {len(data.size)} axes are needed",
+            where=key,
+            mend="give samples like those that the model was trained on",
+        )
+    if x.dtype.kind not in "buif" or (x.dtype.kind == "f" and not np.isfinite(x).all()):
+        raise DataError(
+            "holds values that are not finite numbers",
+            where=key,
+            mend="replace NaN and infinity before saving the file",
+        )
+    x = shaped(with_channels(with_depth(x, data.dtype), data.channels, key), data)
+    if data.dtype == "uint8":
+        return x if x.dtype == np.uint8 else np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return x.astype(np.float32, copy=False)
+
+
+def with_depth(x: Values, dtype: str) -> Values:
+    """``x`` on the scale of a set of ``dtype``."""
+    if x.dtype == bool:
+        return x.astype(np.uint8)
+    if dtype == "uint16" and x.dtype == np.uint8:
+        return x.astype(np.uint16) * np.uint16(257)
+    if dtype == "uint8" and x.dtype == np.uint16:
+        return ((x.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return x
+
+
+def with_channels(x: Values, channels: int, key: str = "this sample") -> Values:
+    """``x`` ``(C, *S)`` with ``channels`` channels. Raises: DataError when there is no rule."""
+    if x.shape[0] != channels and channels in (1, 3) and x.shape[0] in (2, 4):
+        x = on_white(x)
+    if x.shape[0] == channels:
+        return x
+    if x.shape[0] == 1 and channels == 3:
+        return np.repeat(x, 3, axis=0)
+    if x.shape[0] == 3 and channels == 1:
+        return grey(x)
+    raise DataError(
+        f"has {x.shape[0]} channels where the set has {channels}",
+        where=key,
+        mend="give every sample the same channels, or remove it",
+    )
+
+
+def on_white(x: Values) -> Values:
+    """The channels before the last, composited on white by the last, which is their alpha."""
+    top = _TOP.get(x.dtype.name, 1)
+    wide = x.astype(np.uint64 if x.dtype.kind == "u" else np.float64)
+    mixed = wide[:-1] * wide[-1:] + top * (top - wide[-1:])
+    if x.dtype.kind == "u":
+        return ((mixed + top // 2) // top).astype(x.dtype)
+    return (mixed / top).astype(x.dtype)
+
+
+def grey(x: Values) -> Values:
+    """Luma ``(1, *S)`` of ``(3, *S)``; equal channels come out unchanged, to the last bit.
+
+    Source: ITU-R BT.601-7, section 2.5.1, in 16-bit fixed point for whole numbers.
+    """
+    if x.dtype.kind == "f":
+        return x[:1] + 0.587 * (x[1:2] - x[:1]) + 0.114 * (x[2:3] - x[:1])
+    wide = x.astype(np.int64)
+    return ((19595 * wide[:1] + 38470 * wide[1:2] + 7471 * wide[2:] + 32768) >> 16).astype(x.dtype)
+
+
+def has_colour(x: Values) -> bool:
+    """Whether the three channels of ``x`` ``(3, *S)`` differ anywhere."""
+    return not (np.array_equal(x[0], x[1]) and np.array_equal(x[0], x[2]))
+
+
+def shaped(x: Values, data: DataPart) -> Values:
+    """``x`` ``(C, *S)`` brought to ``data.size`` by ``data.fit``; ``x`` itself when it fits."""
+    if x.shape[1:] == data.size:
+        return x
+    if data.fit == "stretch":
+        return _resized(x, data.size)
+    scales = [t / s for t, s in zip(data.size, x.shape[1:], strict=True)]
+    scale = min(scales) if data.fit == "pad" else max(scales)
+    inner = tuple(
+        _near(s * scale, t, data.fit) for s, t in zip(x.shape[1:], data.size, strict=True)
+    )
+    x = _resized(x, inner)
+    if data.fit == "pad":
+        return _padded(x, data.size)
+    starts = [(i - t) // 2 for i, t in zip(inner, data.size, strict=True)]
+    return x[(slice(None), *[slice(a, a + t) for a, t in zip(starts, data.size, strict=True)])]
+
+
+def _near(cells: float, target: int, fit: str) -> int:
+    return max(1, min(round(cells), target)) if fit == "pad" else max(round(cells), target)
+
+
+def _padded(x: Values, size: tuple[int, ...]) -> Values:
+    fill = x.reshape(x.shape[0], -1).mean(axis=1, dtype=np.float64)
+    if x.dtype.kind in "ui":
+        fill = np.rint(fill)
+    out = np.empty((x.shape[0], *size), x.dtype)
+    out[:] = fill.astype(x.dtype).reshape(-1, *[1] * len(size))
+    starts = [(t - s) // 2 for t, s in zip(size, x.shape[1:], strict=True)]
+    out[(slice(None), *[slice(a, a + s) for a, s in zip(starts, x.shape[1:], strict=True)])] = x
+    return out
+
+
+def _resized(x: Values, size: tuple[int, ...]) -> Values:
+    """Antialiased. uint8 stays uint8, all else becomes float32."""
+    import torch
+
+    from ..layers.resample import resize
+
+    if x.shape[1:] == size:
+        return x
+    if x.dtype != np.uint8:
+        x = x.astype(np.float32)
+    out: Values = resize(torch.from_numpy(np.ascontiguousarray(x))[None], size)[0].numpy()
+    return out

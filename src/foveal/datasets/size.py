@@ -1,0 +1,68 @@
+"""The size that samples are brought to, and how their shape gets there. Pure rules with reasons."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Fit = Literal["stretch", "pad", "crop"]
+
+ALIKE = 1.3
+_ABOVE = 1.5625  # (160 / 128) ** 2: sets a little above the cap are left as they are
+
+
+def working_size(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], str]:
+    """Cells along each axis after `prepare`, and why.
+
+    The median along each axis; never more, so that a typical sample is not blown up. Where the
+    median holds over 1.56 times the cap, it shrinks to the cap's number of cells, keeping its
+    aspect, in multiples of 8. The cap is 4,096 cells for one axis and four times as many for each
+    further one: 128 x 128 for pictures.
+
+    Args:
+        sizes: ``(N, rank)`` cells of the samples, N at least 1.
+    """
+    median = tuple(int(m) for m in np.median(sizes, axis=0))
+    cap = 4 ** (5 + len(median))
+    cells = math.prod(median)
+    if cells <= _ABOVE * cap:
+        same = bool((sizes == sizes[0]).all())
+        return median, f"{'every' if same else 'the median'} sample has {_words(median)} cells"
+    scale = (cap / cells) ** (1 / len(median))
+    size = tuple(min(m, max(8, 8 * round(m * scale / 8))) for m in median)
+    return size, (
+        f"the median of {_words(median)} cells is more than a net of this kind needs: "
+        f"brought to about {_words((round(cap ** (1 / len(size))),) * len(size))}"
+    )
+
+
+def working_fit(sizes: NDArray[np.integer]) -> tuple[Fit, str]:
+    """How samples of other shapes are brought to one size, and why.
+
+    "stretch" where aspect ratios agree within 1.3 for all but a fortieth at either end; "pad"
+    where stretching would bend shapes. "crop" loses cells and is never chosen, only set by hand.
+
+    Args:
+        sizes: ``(N, rank)`` cells of the samples, N at least 1.
+    """
+    spread = aspect_spread(sizes)
+    if spread <= ALIKE:
+        agree = "have one shape" if spread == 1 else f"agree in aspect within {spread:.2f}"
+        return "stretch", f"the samples {agree} (up to {ALIKE} is stretched)"
+    return "pad", f"aspects differ by {spread:.2f} (over {ALIKE}): stretching would bend shapes"
+
+
+def aspect_spread(sizes: NDArray[np.integer]) -> float:
+    """Largest ratio between the aspects of two samples, without a fortieth at either end."""
+    logs = np.log(np.maximum(sizes, 1).astype(np.float64))
+    logs -= logs.mean(axis=1, keepdims=True)
+    low, high = np.quantile(logs, [0.025, 0.975], axis=0)
+    # log(h / w) differs from log(h) - mean by (h against w): twice that for two axes
+    return float(np.exp(np.max(high - low) * sizes.shape[1] / max(sizes.shape[1] - 1, 1)))
+
+
+def _words(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))

@@ -1,0 +1,151 @@
+"""Which rows train, which choose, which judge. Copies of one sample never lie on two sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..card import PARTS
+from ..errors import DataError, PlanError
+
+CAP = 5000
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows of the store, ascending, each in one part at most."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def split(
+    labels: NDArray[np.int32],
+    parts: NDArray[np.int8],
+    hashes: NDArray[np.uint64],
+    *,
+    validation: float = 0.1,
+    test: float = 0.15,
+    cap: int = CAP,
+    seed: int = 0,
+) -> Split:
+    """Parts that the data brings stay as they are; the missing ones are drawn from training.
+
+    Drawn by class in equal shares, whole groups of equal hashes at a time, every class keeping a
+    sample in training. Who is drawn depends on the samples' values and the seed alone: a renamed
+    or reordered set splits the same, and a new file moves no other one.
+
+    Args:
+        labels: class of each row, -1 for none; parts: 0 train, 1 validation, 2 test.
+        hashes: equal where decoded values are equal.
+        validation, test: shares of the training part, drawn only when that part is not given.
+        cap: most rows that either may take.
+
+    Raises: PlanError for shares that leave nothing to train on; DataError without training rows.
+    """
+    given = [np.flatnonzero(parts == i) for i in range(len(PARTS))]
+    shares = [0.0 if len(given[2]) else test, 0.0 if len(given[1]) else validation]
+    _check(len(given[0]), shares, (validation, test))
+    pool = given[0]
+    side = np.zeros(len(pool), np.int8)
+    groups, members = _groups(labels[pool], hashes[pool], seed)
+    counts = [min(share * len(pool), cap) for share in shares]
+    for name, rows in _quotas(groups, counts):
+        side[np.isin(members, rows)] = name
+    drawn = [np.sort(pool[side == i]) for i in range(3)]
+    return Split(
+        train=drawn[0],
+        validation=given[1] if len(given[1]) else drawn[1],
+        test=given[2] if len(given[2]) else drawn[2],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Samples with equal values, in the order of drawing. ``label`` is the first one's."""
+
+    label: NDArray[np.int32]
+    count: Rows
+
+
+def _groups(
+    labels: NDArray[np.int32], hashes: NDArray[np.uint64], seed: int
+) -> tuple[_Groups, Rows]:
+    """Groups of equal hashes in a seeded order, and the group of each row."""
+    values, member, count = np.unique(hashes, return_inverse=True, return_counts=True)
+    label = np.full(len(values), np.iinfo(np.int32).max, np.int32)
+    np.minimum.at(label, member, labels)  # a copy under two labels counts for the lower one
+    order = np.argsort(_mixed(values, seed), kind="stable")
+    place = np.empty(len(values), np.int64)
+    place[order] = np.arange(len(values))
+    return _Groups(label[order], count[order].astype(np.int64)), place[member]
+
+
+def _quotas(groups: _Groups, counts: list[float]) -> list[tuple[int, Rows]]:
+    """Groups for test (2) and validation (1): ``counts`` rows each, spread over the classes."""
+    classes, member = np.unique(groups.label, return_inverse=True)
+    sizes = np.bincount(member, groups.count, len(classes)).astype(np.int64)
+    wanted = [_shared_out(count, sizes) for count in counts]
+    order = np.argsort(member, kind="stable")
+    ends = np.cumsum(np.bincount(member, minlength=len(classes)))
+    drawn: list[tuple[int, list[Rows]]] = [(2, []), (1, [])]
+    for i, rows in enumerate(np.split(order, ends[:-1])):
+        left = rows
+        for (_, taken), quota in zip(drawn, wanted, strict=True):
+            chosen = _fill(groups.count[left], int(quota[i]))
+            taken.append(left[chosen])
+            left = left[~chosen]
+    return [(name, np.concatenate(taken)) for name, taken in drawn]
+
+
+def _shared_out(count: float, sizes: Rows) -> Rows:
+    """``count`` rows over classes of ``sizes``, in proportion, by largest remainder.
+
+    A class of three or more gives at least one, so that it is judged at all.
+    """
+    exact = sizes * (count / max(sizes.sum(), 1))
+    quota: Rows = np.floor(exact).astype(np.int64)
+    short = round(count) - int(quota.sum())
+    quota[np.argsort(quota - exact, kind="stable")[: max(short, 0)]] += 1
+    if count > 0:
+        quota[(quota == 0) & (sizes >= 3)] = 1
+    return quota
+
+
+def _fill(counts: Rows, quota: int) -> NDArray[np.bool_]:
+    """Groups, in order, that together have ``quota`` rows at most; the last one always stays."""
+    chosen = np.zeros(len(counts), bool)
+    fits = np.flatnonzero(counts <= quota)  # one large group must not block those behind it
+    fits = fits[np.cumsum(counts[fits]) <= quota]
+    chosen[fits[: max(len(counts) - 1, 0)]] = True
+    return chosen
+
+
+def _mixed(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """A seeded order of hashes that no library version can change.
+
+    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+    """
+    x = hashes + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _check(count: int, shares: list[float], asked: tuple[float, float]) -> None:
+    if not all(0 <= share < 1 for share in asked) or sum(shares) >= 1:
+        raise PlanError(
+            f"validation {asked[0]} and test {asked[1]} leave nothing to train on",
+            where="plan.json: data.validation, data.test",
+            mend="give shares from 0 up to 1 whose sum is below 1",
+        )
+    if not count:
+        raise DataError(
+            "the training part is empty",
+            where="the split of the data",
+            mend="put samples under train/, or give a folder that is not split",
+        )
