@@ -1,0 +1,107 @@
+"""The backbone: a stem, then stages, from the plan's widths, depths, strides and kernels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from ..errors import PlanError
+from ..layers import Whiten, activation, hide, strided
+from ..plan import NetPart
+from .block import ConvBlock, Stage
+
+
+class WhitenStem(nn.Module):
+    """Frozen patch whitening and an activation: both signs of each decorrelated direction.
+
+    Shapes: ``(B, C, *S) -> (B, 2 * C * prod(kernel), *T)`` with ``T = ceil(S / stride)``.
+    Source: Page, "How to Train Your ResNet 8"; Jordan, arXiv:2404.00498, section 3.2.
+    """
+
+    def __init__(self, rank: int, inputs: int, net: NetPart) -> None:
+        super().__init__()
+        outputs = 2 * inputs * math.prod(net.stem_kernel)
+        if net.stem_width != outputs:
+            raise PlanError(
+                f"a whitening stem of kernel {net.stem_kernel} on {inputs} channels has "
+                f"{outputs} outputs, not {net.stem_width}",
+                where="plan.json: net.stem_width",
+                mend=f'set net.stem_width to {outputs}, or net.stem to "convolution"',
+            )
+        self.stride = net.stem_stride
+        self.whiten = Whiten(rank, inputs, net.stem_kernel, stride=net.stem_stride)
+        self.activation = activation(net.activation)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        mask = None if mask is None else strided(mask, self.stride)
+        return hide(self.activation(self.whiten(x)), mask), mask
+
+
+class Backbone(nn.Module):
+    """Features of a grid: what the stages make of normalised values.
+
+    Args:
+        rank: number of grid axes.
+        channels: C of the input.
+        net: the plan's network.
+
+    Shapes: x ``(B, C, *S) -> (B, net.widths[-1], *T)``; the mask ``(B, 1, *S)`` of real cells
+        comes back as ``(B, 1, *T)``, or None. Each stride divides S, rounded up.
+    Raises: PlanError when fields of ``net`` disagree in number, or hold what cannot be.
+    """
+
+    def __init__(self, rank: int, channels: int, net: NetPart) -> None:
+        super().__init__()
+        _check(rank, net)
+        self.rank, self.outputs = rank, net.widths[-1]
+        self.stem: nn.Module
+        if net.stem == "whiten":
+            self.stem = WhitenStem(rank, channels, net)
+        else:
+            # The stem strides inside its convolution: pooling the finest grid costs most.
+            inside = replace(net, down="stride")
+            width, kernel = net.stem_width, net.stem_kernel
+            self.stem = ConvBlock(rank, channels, width, kernel, inside, net.stem_stride)
+        before = (net.stem_width, *net.widths[:-1])
+        self.stages = nn.ModuleList(
+            Stage(rank, inputs, net, number) for number, inputs in enumerate(before)
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        x, mask = self.stem(x, mask)
+        for stage in self.stages:
+            x, mask = stage(x, mask)
+        return x, mask
+
+
+def _check(rank: int, net: NetPart) -> None:
+    """Raises: PlanError naming the first field that does not fit the others."""
+    stages = len(net.widths)
+    for name in ("depths", "strides", "kernels"):
+        count = len(getattr(net, name))
+        if count != stages or not stages:
+            raise PlanError(
+                f"{count} {name} for {stages} stages",
+                where=f"plan.json: net.{name}",
+                mend="give net.widths, depths, strides and kernels one entry per stage, at least 1",
+            )
+    windows = {"stem_kernel": net.stem_kernel, "stem_stride": net.stem_stride}
+    for number in range(stages):
+        windows[f"strides[{number}]"] = net.strides[number]
+        windows[f"kernels[{number}]"] = net.kernels[number]
+    for name, cells in windows.items():
+        if len(cells) != rank or min(cells) < 1:
+            raise PlanError(
+                f"{list(cells)} does not fit {rank} axes",
+                where=f"plan.json: net.{name}",
+                mend=f"give {rank} whole numbers of at least 1, one per axis",
+            )
+    for name in ("widths", "depths"):
+        if min(getattr(net, name)) < 1:
+            raise PlanError(
+                f"{list(getattr(net, name))} holds a number below 1",
+                where=f"plan.json: net.{name}",
+                mend="give whole numbers of at least 1",
+            )

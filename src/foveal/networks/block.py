@@ -1,0 +1,118 @@
+"""Blocks: a convolution with its norm and activation, and how blocks are wired into stages."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..layers import Convolution, DropPath, SqueezeExcite, activation, hide, norm, strided
+from ..plan import NetPart
+from .down import Down
+
+
+class ConvBlock(nn.Module):
+    """Convolution, norm, activation; where cells are halved, the pool stands before the norm.
+
+    The maximum of four cells, then one norm and one activation, costs a quarter of what they
+    cost before the pool, and is the same for every activation that never falls.
+
+    Args:
+        rank: number of grid axes.
+        inputs, outputs: channels.
+        kernel, stride: per axis.
+        net: gives norm, activation and ``down`` (how cells are halved).
+
+    Shapes: x ``(B, C, *S) -> (B, K, *T)``; the mask ``(B, 1, *S)`` shrinks along. T as in `Down`.
+    Source: order after Jordan, "94% on CIFAR-10 in 3.29 Seconds", arXiv:2404.00498.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        inputs: int,
+        outputs: int,
+        kernel: tuple[int, ...],
+        net: NetPart,
+        stride: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.stride = (1,) * rank if stride is None else stride
+        halves = max(self.stride) > 1
+        inside = halves and net.down == "stride"
+        self.convolution = Convolution(
+            rank, inputs, outputs, kernel, stride=self.stride if inside else 1, bias=False
+        )
+        self.down = Down(rank, net.down, self.stride) if halves and not inside else None
+        self.norm: nn.Module | None = norm(net.norm, outputs)
+        self.activation = activation(net.activation)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        x = self.convolution(x)
+        if self.down is not None:
+            x, mask = self.down(x, mask)
+        elif mask is not None and max(self.stride) > 1:
+            mask = strided(mask, self.stride)
+        if self.norm is not None:
+            x = self.norm(x, mask)
+        # Padding must be zero again: the next convolution looks at it.
+        return hide(self.activation(x), mask), mask
+
+
+class Residual(nn.Module):
+    """Blocks with a way around them: ``x + drop(gate(blocks(x)))``. Shapes stay.
+
+    Source: He et al., arXiv:1512.03385; stochastic depth Huang et al., arXiv:1603.09382.
+    """
+
+    def __init__(self, blocks: list[ConvBlock], gate: nn.Module | None, drop: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.gate = gate
+        self.drop = DropPath(drop)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        branch = x
+        for block in self.blocks:
+            branch, mask = block(branch, mask)
+        if self.gate is not None:
+            branch = self.gate(branch, mask)
+        return x + self.drop(branch), mask
+
+
+class Stage(nn.Module):
+    """Blocks of one width: the first halves the grid, the others keep it.
+
+    In residual networks the others are wrapped by twos; in plain ones they follow each other.
+    A gate closes every branch, or the plain stage.
+
+    Args:
+        rank: number of grid axes.
+        inputs: channels that come in.
+        net: the plan's network; ``number`` is the stage within it.
+
+    Shapes: as `ConvBlock`, with ``K = net.widths[number]``.
+    """
+
+    def __init__(self, rank: int, inputs: int, net: NetPart, number: int) -> None:
+        super().__init__()
+        width, kernel = net.widths[number], net.kernels[number]
+        first = ConvBlock(rank, inputs, width, kernel, net, net.strides[number])
+        rest = [ConvBlock(rank, width, width, kernel, net) for _ in range(net.depths[number] - 1)]
+        self.gate: nn.Module | None = None
+        blocks: list[nn.Module] = [first]
+        if net.block == "residual":
+            # The deeper the branch, the more often it is dropped.
+            drop = net.drop_path * (number + 1) / len(net.widths)
+            for start in range(0, len(rest), 2):
+                gate = SqueezeExcite(width) if net.gate else None
+                blocks.append(Residual(rest[start : start + 2], gate, drop))
+        else:
+            blocks.extend(rest)
+            self.gate = SqueezeExcite(width) if net.gate else None
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        for block in self.blocks:
+            x, mask = block(x, mask)
+        if self.gate is not None:
+            x = self.gate(x, mask)
+        return x, mask

@@ -1,0 +1,137 @@
+"""From a plan to the network: raw cache values in, raw answers out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PlanError
+from ..layers import Convolution, hide
+from ..plan import DataPart, Plan
+from .backbone import Backbone, WhitenStem
+from .head import PooledHead
+
+
+class Normalise(nn.Module):
+    """Raw values to about zero mean and unit spread: one multiply-add per cell.
+
+    ``((x - low) / (high - low) - mean) / std`` per channel, with both factors worked out ahead.
+
+    Shapes: x ``(B, C, *S)``, integer or float -> the same, in the network's own float type.
+    Raises: PlanError when a channel has no range or no spread, or x has other channels.
+    """
+
+    factor: Tensor  # (C,)
+    offset: Tensor  # (C,)
+
+    def __init__(self, data: DataPart) -> None:
+        super().__init__()
+        parts = (data.low, data.high, data.mean, data.std)
+        low, high, mean, std = (torch.tensor(part, dtype=torch.float64) for part in parts)
+        spread = (high - low) * std
+        if {len(part) for part in parts} != {data.channels} or not bool((spread > 0).all()):
+            raise PlanError(
+                f"low {data.low}, high {data.high}, std {data.std} cannot normalise "
+                f"{data.channels} channels",
+                where="plan.json: data",
+                mend="give each channel one low below its high, one mean and one std above 0",
+            )
+        self.register_buffer("factor", (1 / spread).float())
+        self.register_buffer("offset", (-low / spread - mean / std).float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != len(self.factor):
+            raise PlanError(
+                f"the network was built for {len(self.factor)} channels, this has {x.shape[1]}",
+                where="network input",
+                mend="prepare the sample with the plan of this network",
+            )
+        cells = (-1, *[1] * (x.ndim - 2))
+        x = x.to(self.factor.dtype)
+        return torch.addcmul(self.offset.view(cells), x, self.factor.view(cells))
+
+
+class Network(nn.Module):
+    """The whole way: normalise, backbone, head. Built by `build`, never configured.
+
+    Shapes: x ``(B, C, *S)`` raw cache values (uint8 or float), mask ``(B, 1, *S)`` with 1 on real
+        cells and 0 on padding behind them, or None -> raw, ``(B, K)`` for a pooled head. Without
+        batch statistics (``eval()``) padding never changes an answer.
+    """
+
+    def __init__(self, normalise: Normalise, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        features, mask = self._look(x, mask)
+        raw: Tensor = self.head(features, mask)
+        return raw
+
+    def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What the backbone gives: ``(B, widths[-1], *T)``."""
+        return self._look(x, mask)[0]
+
+    def fit_stem(self, x: Tensor) -> None:
+        """Work out a whitening stem's kernels from raw training samples ``(B, C, *S)``.
+
+        A trained stem, or one that is an ordinary convolution, is left alone.
+        """
+        if isinstance(self.backbone.stem, WhitenStem):
+            with torch.no_grad():
+                self.backbone.stem.whiten.fit(self.normalise(x))
+
+    def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        x = self.normalise(x)
+        # What stands on padding is nothing: not the raw value of some fill, and no NaN either.
+        features: tuple[Tensor, Tensor | None] = self.backbone(hide(x, mask), mask)
+        return features
+
+
+def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None) -> Network:
+    """The network of a plan, with the weights that ``plan.seed`` gives.
+
+    Args:
+        plan: its data, net, classes and seed are read.
+        head: another head than a pooled one with an output per class; takes (features, mask).
+        prior: frequency of each class, ``(K,)``, for the pooled head's bias.
+
+    Raises: PlanError when the plan asks for something impossible.
+    """
+    net = plan.net
+    # The seed is used up inside: building a network changes nobody else's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        backbone = Backbone(plan.rank, plan.data.channels, net)
+        if net.block == "plain":
+            _begin_as_identity(backbone)
+        if head is None:
+            head = PooledHead(
+                net.widths[-1],
+                len(plan.classes),
+                hidden=net.hidden,
+                pool=net.pool,
+                dropout=net.dropout,
+                scale=net.scale,
+                prior=prior,
+                activation=net.activation,
+            )
+    return Network(Normalise(plan.data), backbone, head)
+
+
+@torch.no_grad()
+def _begin_as_identity(backbone: Backbone) -> None:
+    """Let the first min(in, out) channels of every stage's kernel pass unchanged at first.
+
+    A plain stack has no way around its kernels; this gives it one to begin with. The other
+    outputs keep the He weights that `Convolution` starts from.
+    Source: Jordan, arXiv:2404.00498, section 3.3.
+    """
+    for module in backbone.stages.modules():
+        if isinstance(module, Convolution):
+            same = min(module.weight.shape[:2])
+            module.weight[:same] = 0
+            for channel in range(same):
+                module.weight[(channel, channel, *module.before)] = 1

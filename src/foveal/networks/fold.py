@@ -1,0 +1,52 @@
+"""Fewer operations, the same answers: batch norms become part of the convolutions before them."""
+
+from __future__ import annotations
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from ..layers import BatchNorm, MaxPool
+from .block import ConvBlock
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def fold(network: N) -> N:
+    """A copy in evaluation mode whose convolutions do what their batch norms did.
+
+    An average or a blur between the two lets a scale and an offset pass. A maximum lets them
+    pass only where no scale is negative; such a block keeps its norm, and `unfolded` names it.
+    Answers agree within the rounding of the weights' float type. The copy is for prediction.
+    """
+    folded = copy.deepcopy(network).eval()
+    for block in folded.modules():
+        if isinstance(block, ConvBlock) and _folds(block):
+            _fold(block)
+    return folded
+
+
+def unfolded(network: nn.Module) -> tuple[str, ...]:
+    """Names of blocks whose batch norm stands behind a maximum with a negative scale."""
+    blocks = [(n, b) for n, b in network.named_modules() if isinstance(b, ConvBlock)]
+    return tuple(n for n, b in blocks if isinstance(b.norm, BatchNorm) and not _folds(b))
+
+
+def _folds(block: ConvBlock) -> bool:
+    if not isinstance(block.norm, BatchNorm):
+        return False
+    maximum = block.down is not None and isinstance(block.down.pool, MaxPool)
+    return not maximum or bool((block.norm.weight >= 0).all())
+
+
+@torch.no_grad()
+def _fold(block: ConvBlock) -> None:
+    norm, convolution = block.norm, block.convolution
+    assert isinstance(norm, BatchNorm), "only such blocks are folded"
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    each = (-1, *[1] * (convolution.weight.ndim - 1))
+    convolution.weight.copy_(convolution.weight * scale.view(each))
+    convolution.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+    block.norm = None

@@ -1,0 +1,76 @@
+"""Heads turn features into raw outputs. None of them knows the rank of its grid."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import PlanError
+from ..layers import Dense, GlobalPool
+from ..layers import activation as activate
+
+
+class PooledHead(nn.Module):
+    """One output vector per sample: pool the real cells, then fully connected layers.
+
+    Args:
+        inputs: C, channels of the features.
+        outputs: K, numbers per sample (classes, or regressed values).
+        hidden: widths of fully connected layers before the last one.
+        pool: "average" or "max" over the grid.
+        dropout: share of features dropped before each fully connected layer, in training.
+        scale: factor on what the last layer makes of its features; its bias is not scaled, so
+            features of zero yield the prior.
+        prior: expected frequency of each class, ``(K,)``, summing to 1. Sets the bias.
+            None starts from zero.
+        activation: between fully connected layers.
+
+    Shapes: features ``(B, C, *S)``, mask ``(B, 1, *S)`` with 1 on real cells -> ``(B, K)``.
+    Raises: PlanError when the prior does not have K entries.
+    Source: bias from base rates after Lin et al., arXiv:1708.02002, section 4.1; small logits
+        after Jordan, arXiv:2404.00498.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        hidden: tuple[int, ...] = (),
+        pool: Literal["average", "max"] = "average",
+        dropout: float = 0.0,
+        scale: float = 1.0,
+        prior: Tensor | None = None,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        self.pool = GlobalPool(pool)
+        widths = (inputs, *hidden)
+        self.hidden = nn.ModuleList(Dense(a, b, dropout=dropout) for a, b in pairwise(widths))
+        self.activation = activate(activation)
+        self.last = Dense(widths[-1], outputs, dropout=dropout)
+        self.scale = scale
+        if prior is not None:
+            self._start_from(prior)
+
+    def forward(self, features: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = self.pool(features, mask)
+        for layer in self.hidden:
+            x = self.activation(layer(x))
+        raw: Tensor = self.last(x * self.scale)
+        return raw
+
+    @torch.no_grad()
+    def _start_from(self, prior: Tensor) -> None:
+        bias = self.last.bias
+        assert bias is not None, "the last layer has a bias"
+        if prior.shape != bias.shape:
+            raise PlanError(
+                f"a prior of shape {tuple(prior.shape)} for {len(bias)} outputs",
+                where="PooledHead",
+                mend="give one frequency per output",
+            )
+        bias.copy_(prior.clamp_min(1e-6).log())
