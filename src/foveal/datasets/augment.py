@@ -6,10 +6,14 @@ choice between two batches. Rates are printed by `benchmarks/data.py`.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from ..plan import AugmentPart
+
+_CACHED = 2**17  # values worked on at a time
 
 
 def augment(
@@ -78,18 +82,25 @@ def translate(x: Tensor, reach: list[int], starts: Tensor) -> Tensor:
 
 
 def recolour(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
-    """Each sample stretched by ``contrast`` about the batch's mean, moved by ``brightness`` stds.
+    """Each sample stretched by ``contrast`` about the mean, moved by ``brightness`` stds.
 
-    Both are ``(B,)``. Whole numbers are rounded and held within their dtype.
+    Both are ``(B,)``; mean and std are per channel, of up to 64 samples of the batch. Whole
+    numbers are rounded and held within their dtype.
     """
     cells = _cells_first(x)
-    values = cells if cells.is_floating_point() else cells.float()
-    sides = tuple(range(values.ndim - 1))
-    std, mean = torch.std_mean(values, sides, correction=0)
-    shape = (-1, *[1] * (values.ndim - 1))
-    factor = contrast.to(values.dtype).view(shape)
-    offset = (1 - factor) * mean + brightness.to(values.dtype).view(shape) * std
-    return _as(torch.addcmul(offset, values, factor), x.dtype).movedim(-1, 1)
+    # One row for each line of cells: a last axis of 3 would cost ten times as much.
+    rows = cells.view(x.shape[0], -1, cells.shape[-2] * cells.shape[-1])
+    mean, std = _moments(rows[:: -(-len(rows) // 64)], x.shape[1])
+    factor = contrast.to(mean.dtype)[:, None]
+    offset = (1 - factor) * mean + brightness.to(mean.dtype)[:, None] * std
+    offset = offset.repeat(1, cells.shape[-2])[:, None]
+    out = torch.empty_like(rows)
+    step = max(1, _CACHED // max(rows[0].numel(), 1))
+    for at in range(0, len(rows), step):  # parts that stay in the processor's cache: twice as fast
+        some = slice(at, at + step)
+        values = rows[some].to(mean.dtype)
+        out[some] = _as(torch.addcmul(offset[some], values, factor[some, :, None]), x.dtype)
+    return out.view(cells.shape).movedim(-1, 1)
 
 
 def cut_out(x: Tensor, edge: int, generator: torch.Generator) -> Tensor:
@@ -98,18 +109,19 @@ def cut_out(x: Tensor, edge: int, generator: torch.Generator) -> Tensor:
     The box lies wholly inside; along an axis shorter than ``edge`` it takes the whole axis.
     """
     cells = _cells_first(x)
-    inside = torch.ones((x.shape[0], *[1] * (cells.ndim - 1)), dtype=torch.bool, device=x.device)
-    for axis, size in enumerate(x.shape[2:]):
+    at = torch.zeros((x.shape[0], 1), dtype=torch.int64)
+    for size in x.shape[2:]:  # flat positions of the cells in every box, one axis after another
         width = min(edge, size)
         start = torch.randint(size - width + 1, (x.shape[0], 1), generator=generator)
-        start = start.to(x.device)
-        at = torch.arange(size, device=x.device)
-        span = (at >= start) & (at < start + width)
-        shape = [1] * cells.ndim
-        shape[0], shape[1 + axis] = x.shape[0], size
-        inside = inside & span.view(shape)
-    fill = _as(cells.flatten(0, -2).mean(0, dtype=torch.float32), x.dtype)
-    return torch.where(inside, fill, cells).movedim(-1, 1)
+        span = start + torch.arange(width)
+        at = (at[:, :, None] * size + span[:, None, :]).flatten(1)
+    each = math.prod(x.shape[2:])
+    at = (at + each * torch.arange(x.shape[0])[:, None]).flatten().to(x.device)
+    rows = cells.view(x.shape[0], -1, cells.shape[-2] * cells.shape[-1])
+    fill = _as(_channel_means(rows, x.shape[1]), x.dtype)
+    out = cells.clone().view(-1, x.shape[1])
+    out.index_copy_(0, at, fill.expand(len(at), -1).contiguous())
+    return out.view(cells.shape).movedim(-1, 1)
 
 
 def _coins(
@@ -133,6 +145,20 @@ def _coins(
 def _cells_first(x: Tensor) -> Tensor:
     """``(B, *S, C)``, contiguous; no copy when ``x`` already lies in memory channels-last."""
     return x.movedim(1, -1).contiguous()
+
+
+def _moments(rows: Tensor, channels: int) -> tuple[Tensor, Tensor]:
+    """Mean and std ``(C,)`` of ``(B, lines, cells * C)``, where the channel runs fastest."""
+    values = rows if rows.is_floating_point() else rows.float()
+    mean = _channel_means(values, channels)
+    spread = values - mean.repeat(values.shape[-1] // channels)
+    return mean, _channel_means(spread.square_(), channels).sqrt()
+
+
+def _channel_means(rows: Tensor, channels: int) -> Tensor:
+    """Means ``(C,)`` of ``(B, lines, cells * C)``, where the channel runs fastest."""
+    wide = rows.mean((0, 1), dtype=None if rows.is_floating_point() else torch.float32)
+    return wide.view(-1, channels).mean(0)
 
 
 def _reflected(cells: Tensor, reach: list[int]) -> Tensor:
