@@ -1,0 +1,90 @@
+"""Keeping a deadline: how long is left, how long a step takes, how many steps fit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+TOLERANCE = 0.02  # of the whole budget; beyond it the steps are planned anew
+
+
+class Deadline:
+    """When training must be over.
+
+    Args:
+        seconds: from now on; what the command has used before is already off.
+        reserve: seconds at the end kept for what follows training.
+        most: no more steps than this, however much time is left. None for no such limit.
+        clock: seconds that only go up.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        reserve: float = 0.0,
+        most: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
+        self.seconds = max(seconds - reserve, 0.0)
+        self.most = most
+        self._end = clock() + self.seconds
+
+    def left(self) -> float:
+        """Seconds until the end; negative when it has passed."""
+        return self._end - self.clock()
+
+    def steps_left(self, step_seconds: float, busy: float = 0.0) -> int:
+        """Steps that fit, at least one; ``busy`` seconds of what is left go to other work."""
+        return max(1, math.floor((self.left() - busy) / max(step_seconds, 1e-9)))
+
+    def misses(self, steps: int, step_seconds: float, busy: float = 0.0) -> bool:
+        """Whether ``steps`` more would end more than 2 % of the budget early or late.
+
+        Near the end the tolerance shrinks to a tenth of what is left (but not below one step).
+        """
+        left = self.left() - busy
+        allowed = min(TOLERANCE * self.seconds, max(0.1 * left, step_seconds))
+        return abs(steps * step_seconds - left) > allowed
+
+
+@dataclass(slots=True)
+class Pace:
+    """Seconds per step, as lately measured: of full and of coarse steps.
+
+    ``share`` is the guess of a coarse step's cost as part of a full one, for as long as only
+    one of the two has been seen. The first step of a kind warms up and does not count.
+    """
+
+    share: float = 1.0
+    full: float = 0.0
+    coarse: float = 0.0
+    seen_full: int = 0
+    seen_coarse: int = 0
+
+    def note(self, seconds: float, coarse: bool) -> None:
+        """One more step took ``seconds``. A mean at first, later over about 20 steps."""
+        if coarse:
+            self.coarse, self.seen_coarse = _mean(self.coarse, seconds, self.seen_coarse)
+        else:
+            self.full, self.seen_full = _mean(self.full, seconds, self.seen_full)
+
+    @property
+    def known(self) -> bool:
+        """Whether enough steps were seen to say anything."""
+        return max(self.seen_full, self.seen_coarse) > 1
+
+    def seconds(self, coarse_share: float) -> float:
+        """Mean seconds of the steps to come, of which ``coarse_share`` are coarse."""
+        full = self.full if self.seen_full > 1 else self.coarse / self.share
+        coarse = self.coarse if self.seen_coarse > 1 else full * self.share
+        return coarse_share * coarse + (1.0 - coarse_share) * full
+
+
+def _mean(mean: float, seconds: float, seen: int) -> tuple[float, int]:
+    if seen <= 1:  # replaces the warm-up step
+        return seconds, seen + 1
+    return mean + (seconds - mean) * max(1 / seen, 0.05), seen + 1

@@ -1,0 +1,291 @@
+"""Where a training stands: its position, clock, validations, checkpoints and incidents."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from math import ceil, prod
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ..errors import RunError
+from ..grid import Batch
+from ..plan import Plan
+from ..progress import Progress
+from ..record import write_bytes
+from ..tasks import Task
+from . import checkpoint, history
+from .averaging import Average
+from .checkpoint import State
+from .deadline import TOLERANCE, Deadline, Pace
+from .history import History
+from .optimiser import build_optimiser
+from .schedule import advance
+
+FAULTS = 3  # non-finite steps that are skipped before the run is set back, then stopped
+CALM = 100  # sound steps after which a halved rate is doubled again
+BAD_BATCH = "bad_batch.safetensors"
+SHARE = 0.05  # of the time, at most, for validations under a deadline
+
+
+@dataclass(slots=True)
+class Position:
+    """All that changes from step to step beside tensors; part of every checkpoint.
+
+    brake: factor on the rate, halved by faults. seconds, training: of all sittings, the latter
+    without validations and saves. samples: seen so far.
+    """
+
+    step: int
+    total: int
+    progress: float = 0.0
+    brake: float = 1.0
+    faults: int = 0
+    calm: int = 0
+    rewound: bool = False
+    seconds: float = 0.0
+    training: float = 0.0
+    samples: int = 0
+    validated: int = 0
+    score: float | None = None
+    best: float | None = None
+    best_step: int = 0
+    length: int = 0  # of history.jsonl
+
+
+class Journey:
+    """One call of `fit`. The loop makes the steps; this keeps the books at their borders."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        task: Task,
+        validate: Any,
+        plan: Plan,
+        run: Path,
+        per_epoch: int,
+        deadline: Deadline | None,
+        progress: Progress,
+    ) -> None:
+        self.network, self.task, self.validate, self.plan = network, task, validate, plan
+        self.run, self.per_epoch, self.deadline, self.progress = run, per_epoch, deadline, progress
+        self.folder = run / "checkpoint"
+        self.device = torch.device(plan.fit.device)
+        self.optimiser = build_optimiser(network, plan.fit)
+        self.average = Average(network, plan.fit.ema)
+        self.at = Position(0, max(1, plan.fit.steps))
+        self.coarse_cost = prod(plan.fit.coarse_size) / prod(plan.data.size)
+        self.pace = Pace(share=self.coarse_cost)
+        self.clock = time.monotonic if deadline is None else deadline.clock
+        self.began = self.lap = self.checked = self.saved = self.told = self.clock()
+        self.checked_step = 0
+        self.save_seconds = self.validation_seconds = self.validating = 0.0
+        self.loss, self.losses, self.rate = 0.0, 0, 0.0
+        self.pending: State | None = None
+        self.buffers = [b for b in network.buffers() if b.is_floating_point()]
+        self.shadow = [b.clone() for b in self.buffers]
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the next step is made at the coarse size."""
+        return self.coarse_cost != 1 and self.at.progress < self.plan.fit.coarse
+
+    def begin(self, resume: bool) -> None:
+        """Stand at the checkpoint, or at the start with a first checkpoint made."""
+        self.run.mkdir(parents=True, exist_ok=True)
+        if resume and self._restore():
+            history.cut(self.run, self.at.length)
+            checkpoint.sweep(self.folder)
+        else:
+            checkpoint.clear(self.folder)
+            history.cut(self.run, 0)
+            self._tell("start", steps=self.at.total, per_epoch=self.per_epoch, seed=self.plan.seed)
+            self.save()
+        # About every pass; every tenth of a run of few passes, at most fifty times in all.
+        passes = self.at.total / self.per_epoch
+        every = self.per_epoch * ceil(passes / 50) if passes >= 5 else self.at.total / 10
+        self.interval = max(1, round(every))
+        self.network.train()
+        self.lap = self.saved = self.clock()
+
+    def moved(self, loss: float, samples: int, rate: float) -> None:
+        """A sound step was made on ``samples`` at ``rate`` times the peak."""
+        self._forward()
+        at = self.at
+        at.samples += samples
+        self.rate, self.loss, self.losses = rate, self.loss + loss, self.losses + 1
+        self.average.update(at.step)
+        if self.buffers:
+            torch._foreach_copy_(self.shadow, self.buffers)
+        at.calm += 1
+        if at.calm >= CALM and (at.brake < 1 or at.faults):
+            at.brake, at.faults, at.calm = min(1.0, 2 * at.brake), 0, 0
+            at.rewound = at.rewound and at.brake < 1
+
+    @torch.no_grad()
+    def fault(self, batch: Batch) -> None:
+        """Loss or gradient was not finite: skip the step; then go back; then give up.
+
+        Raises: RunError, with the batch saved, when going back did not help.
+        """
+        at = self.at
+        for buffer, sound in zip(self.buffers, self.shadow, strict=True):
+            buffer.copy_(sound)  # batch statistics have already seen the bad batch
+        at.faults, at.brake, at.calm = at.faults + 1, at.brake / 2, 0
+        self._tell("fault", step=at.step, brake=at.brake)
+        if at.faults <= FAULTS:
+            self._forward()
+            return
+        step, brake, again = at.step, at.brake, at.rewound
+        if again or not self._restore():
+            raise self._hopeless(batch, step)
+        self.at.brake, self.at.rewound, self.at.faults = brake, True, 0
+        self._tell("rewind", step=step, to=self.at.step)
+
+    def border(self) -> None:
+        """Between two steps: plan anew, validate and save where it is time to."""
+        at, now = self.at, self.clock()
+        self._replan(now)
+        validated = False
+        if at.step >= at.total or (at.step - at.validated >= self.interval and self._may(now)):
+            self._validate()
+            validated = True
+        since = self.clock() - self.saved
+        if since > 20 * self.save_seconds and (validated or since > 30):
+            self.save()
+        if now - self.told > 0.25:
+            self.told = now
+            score = "" if at.score is None else f"  {self.task.best} {at.score:.3f}"
+            self.progress.status(f"loss {self.loss / max(self.losses, 1):.3f}{score}")
+        self.lap = self.clock()
+
+    def end(self) -> History:
+        """Save the finished state, leave the final weights in the network, tell the story."""
+        if self.at.validated != self.at.step:
+            self._validate()
+        self.save()
+        self.average.settle()
+        self.network.eval()
+        return history.summary(self.run, asdict(self.at))
+
+    def save(self) -> None:
+        """A checkpoint of this moment, and of the best weights when they are new."""
+        began = self.clock()
+        at = self.at
+        at.seconds, self.began = at.seconds + began - self.began, began
+        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        tensors |= {f"optimiser.{n}": t for n, t in self.optimiser.state().items()}
+        tensors |= {f"average.{n}": t for n, t in self.average.state().items()}
+        checkpoint.save(self.folder, State(at.step, tensors, asdict(at)), self.pending)
+        self.pending = None
+        self.saved = self.clock()
+        self.save_seconds = self.saved - began
+
+    def _forward(self) -> None:
+        """One step further, and what it took."""
+        at, now, coarse = self.at, self.clock(), self.coarse
+        at.progress = advance(at.progress, at.total - at.step)
+        at.step += 1
+        at.training += now - self.lap
+        self.pace.note(now - self.lap, coarse)
+
+    def _replan(self, now: float) -> None:
+        """Under a deadline: fit the number of steps to the time that is left."""
+        at, deadline = self.at, self.deadline
+        if deadline is None or at.step >= at.total or not self.pace.known:
+            return
+        if now - self.checked < 2 and at.step - self.checked_step < at.total / 100:
+            return
+        self.checked, self.checked_step = now, at.step
+        ahead = max(0.0, self.plan.fit.coarse - at.progress) / (1 - at.progress)
+        seconds, busy = self.pace.seconds(ahead if self.coarse_cost != 1 else 0.0), self._busy()
+        if deadline.misses(at.total - at.step, seconds, busy):
+            total = at.step + deadline.steps_left(seconds, busy)
+            total = max(at.step + 1, min(total, deadline.most or total))
+            if total != at.total:
+                self._tell("replan", step=at.step, before=at.total, after=total)
+                at.total = total
+
+    def _busy(self) -> float:
+        """Seconds of what is left that validations and the last checkpoint will take."""
+        assert self.deadline is not None
+        ahead = max(1, (self.at.total - self.at.step) // self.interval)
+        one = self.validation_seconds or TOLERANCE * self.deadline.seconds
+        return max(one, min(ahead * one, SHARE * self.deadline.left())) + self.save_seconds
+
+    def _may(self, now: float) -> bool:
+        """Whether validations have not yet had their share of the time (deadlines only)."""
+        spent = self.validating + self.validation_seconds
+        return self.deadline is None or spent <= SHARE * (self.at.seconds + now - self.began)
+
+    def _validate(self) -> None:
+        at, began = self.at, self.clock()
+        self.network.eval()
+        with self.average.shown(), torch.no_grad():
+            scores = self.validate(self.network)
+            at.score = scores[self.task.best]
+            if at.best is None or at.score > at.best:
+                at.best, at.best_step = at.score, at.step
+                weights = {n: t.clone() for n, t in self.network.state_dict().items()}
+                self.pending = State(at.step, weights, {"score": at.score})
+        self.network.train()
+        now = self.clock()
+        self.validation_seconds = now - began
+        self.validating += self.validation_seconds
+        at.validated = at.step
+        self._tell(
+            "validation",
+            step=at.step,
+            epoch=round(at.step / self.per_epoch, 4),
+            progress=round(at.progress, 6),
+            rate=round(self.rate, 6),
+            loss=round(self.loss / self.losses, 6) if self.losses else None,
+            seconds=round(at.seconds + now - self.began, 3),
+            samples_per_second=round(at.samples / max(at.training, 1e-9), 1),
+            **scores,
+        )
+        self.loss, self.losses = 0.0, 0
+
+    def _tell(self, kind: str, **facts: Any) -> None:
+        self.at.length = history.append(self.run, {"kind": kind, **facts})
+
+    @torch.no_grad()
+    def _restore(self) -> bool:
+        """Take over the newest checkpoint; False when there is none."""
+        state = checkpoint.load(self.folder)
+        if state is None:
+            return False
+        try:
+            self.network.load_state_dict(_under("network.", state.tensors))
+            self.average.load(_under("average.", state.tensors))
+            self.optimiser.load(_under("optimiser.", state.tensors))
+            self.at = Position(**state.facts)
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise RunError(
+                f"the checkpoint does not fit this network ({str(error).splitlines()[0][:80]})",
+                where=str(self.folder),
+                mend="resume with the plan.json the run was started with",
+            ) from error
+        self.pending = None
+        self.began = self.clock()
+        for sound, buffer in zip(self.shadow, self.buffers, strict=True):
+            sound.copy_(buffer)
+        return True
+
+    def _hopeless(self, batch: Batch, step: int) -> RunError:
+        parts = {"x": batch.x, "y": batch.y, "index": batch.index}
+        found = {n: t.contiguous() for n, t in parts.items() if t is not None}
+        write_bytes(self.run / BAD_BATCH, safetensors.torch.save(found))
+        return RunError(
+            f"loss or gradient was not finite at step {step}, again and again",
+            where=f"samples saved in {self.run / BAD_BATCH}",
+            mend="look for odd values in them, or train with a lower rate (--set fit.lr=...)",
+        )
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
