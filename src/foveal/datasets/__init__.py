@@ -1,0 +1,1 @@
+"""From a folder, an archive or arrays to samples, and from samples to batches."""

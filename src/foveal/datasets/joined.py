@@ -1,0 +1,67 @@
+"""Two listings as one: a training set and the test set that the user named beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..card import PARTS, Skipped
+from ..grid import Sample
+from .listing import Listing, check_classes, parts_present, stamp_of
+from .names import Names, natural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def joined(first: Listing, test: Listing) -> Listing:
+    """``first`` with ``test`` as its test part; its own test part, if any, is set aside.
+
+    Of ``test`` its own test part is taken when it has one, else all of it. Classes are matched
+    by name. Raises: DataError when ``test`` holds a class that ``first`` does not train.
+    """
+    kept = np.flatnonzero(first.parts != PARTS.index("test"))
+    mine = np.flatnonzero(test.parts == PARTS.index("test"))
+    if not len(mine):
+        mine = np.arange(len(test))
+    classes = tuple(sorted({*first.classes, *test.classes}, key=natural))
+    labels = np.concatenate([_renamed(first, classes)[kept], _renamed(test, classes)[mine]])
+    parts = np.concatenate([first.parts[kept], np.full(len(mine), 2, np.int8)])
+    aside = len(first) - len(kept)
+    note = (Skipped("the set's own test part", f"{aside} items: another test set was given"),)
+    return check_classes(
+        Listing(
+            path=first.path,
+            name=first.name,
+            layout=first.layout,
+            keys=Names(
+                [first.keys[i] for i in kept] + [f"{test.path}: {test.keys[i]}" for i in mine]
+            ),
+            labels=labels,
+            parts=parts,
+            has_parts=parts_present(parts),
+            classes=classes,
+            read=_reader(first, kept, test, mine),
+            stamp=stamp_of(first.stamp, test.stamp, "joined"),
+            left_out=first.left_out + test.left_out + (note if aside else ()),
+        )
+    )
+
+
+def _renamed(listing: Listing, classes: tuple[str, ...]) -> NDArray[np.int32]:
+    """The labels of ``listing`` as positions in ``classes``."""
+    place = np.array([*(classes.index(name) for name in listing.classes), -1], np.int32)
+    return place[listing.labels]
+
+
+def _reader(
+    first: Listing, kept: NDArray[np.intp], test: Listing, mine: NDArray[np.intp]
+) -> Callable[[int], Sample]:
+    def read(position: int) -> Sample:
+        if position < len(kept):
+            return first.read(int(kept[position]))
+        return test.read(int(mine[position - len(kept)]))
+
+    return read

@@ -1,0 +1,93 @@
+"""A layout is a way in which people keep data sets. One file per layout."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ... import find
+from ...errors import DataError
+from ..joined import joined
+from ..listing import Listing, check_classes
+from ..source import Source, open_source
+
+_ALONE = (".csv", ".tsv", ".npz", ".npy")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the user pointed at. ``source`` holds the files of a folder or an archive; it is
+    None where ``path`` is a single file (a table, an array)."""
+
+    path: Path
+    source: Source | None
+
+    @property
+    def name(self) -> str:
+        """A short name for people: that of the folder, or of the file without its ending."""
+        path = self.path.resolve()
+        return path.name if path.is_dir() else path.name.split(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a layout file offers under the name ``LAYOUT``.
+
+    order: the layout with the smallest that fits is taken, so what is more explicit comes
+    first. says: one line for the message to a user whose data fits none.
+    """
+
+    order: int
+    says: str
+    fits: Callable[[Place], bool]
+    listing: Callable[[Place], Listing]
+
+
+def find_listing(path: str | Path, *, test: str | Path | None = None) -> Listing:
+    """Every item found at ``path``, by the first layout that fits; ``test`` names a test set
+    kept elsewhere.
+
+    Raises: DataError when nothing is there, no layout fits, or the classes do not match.
+    """
+    listing = _one(Path(path))
+    if test is None:
+        return check_classes(listing)
+    return joined(listing, _one(Path(test)))
+
+
+def _one(path: Path) -> Listing:
+    single = path.is_file() and path.suffix.lower() in _ALONE
+    place = Place(path, None if single else open_source(path))
+    for layout in _layouts():
+        if layout.fits(place):
+            return layout.listing(place)
+    raise DataError(
+        f"no known data set: {_seen(place)}",
+        where=str(path),
+        mend="arrange it as one of: " + "; ".join(layout.says for layout in _layouts()),
+    )
+
+
+@functools.cache
+def _layouts() -> tuple[Layout, ...]:
+    package = sys.modules[__name__]
+    found: list[Layout] = [find.load(package, name).LAYOUT for name in find.names(package)]
+    return tuple(sorted(found, key=lambda layout: layout.order))
+
+
+def _seen(place: Place) -> str:
+    """What is there, for the message that it is not enough."""
+    if place.source is None:
+        return f"a single file {place.path.name!r}"
+    names = place.source.names
+    if not len(names):
+        return "there is no visible file in it"
+    tops = Counter(name.split("/")[0] for name in names if "/" in name)
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    files = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(4))
+    folders = ", ".join(repr(top) for top in list(tops)[:5]) or "none"
+    return f"{len(names)} files ({files}); folders: {folders}"

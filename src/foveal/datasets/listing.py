@@ -1,0 +1,97 @@
+"""A listing: every item of a data set by key, label and part, and how to read one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..card import PARTS, Skipped
+from ..errors import DataError
+from ..grid import Sample
+from .names import natural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """What was found under ``path``, before any item was decoded.
+
+    Args:
+        path: what the user pointed at. name: a short name of it for people.
+        layout: the recognised layout in words ("class folders", "idx", "npz", ...).
+        keys: the name of every item, unique and stable.
+        labels: (N,) positions in ``classes``; -1 where an item has no label.
+        parts: (N,) 0 train, 1 validation, 2 test. has_parts: the parts that the data itself
+            brings ("train", "test"); a set without a split has only "train".
+        classes: names in natural order, from all parts together.
+        read: position -> Sample with y its class name. Raises: DataError naming the key.
+            May be called from several threads.
+        stamp: changes whenever a file is added, removed or altered.
+        left_out: files that are no items, and why.
+    """
+
+    path: str
+    name: str
+    layout: str
+    keys: Sequence[str]
+    labels: NDArray[np.int32]
+    parts: NDArray[np.int8]
+    has_parts: tuple[str, ...]
+    classes: tuple[str, ...]
+    read: Callable[[int], Sample]
+    stamp: str
+    left_out: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def encode(names: Sequence[str | None], where: str) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Labels ``(N,)`` into classes in natural order, from one class name (or None) per item."""
+    classes = tuple(sorted({n for n in names if n is not None}, key=natural))
+    if not classes:
+        raise DataError("no item has a label", where=where, mend="give every item a class")
+    place: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
+    place[None] = -1
+    return np.fromiter((place[n] for n in names), np.int32, len(names)), classes
+
+
+def parts_present(parts: NDArray[np.int8]) -> tuple[str, ...]:
+    """Names of the parts that occur, in the order train, validation, test."""
+    return tuple(name for i, name in enumerate(PARTS) if bool((parts == i).any()))
+
+
+def stamp_of(*pieces: object) -> str:
+    """A short hash of names, arrays of numbers and strings."""
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        content = piece if isinstance(piece, bytes | np.ndarray) else repr(piece).encode()
+        digest.update(np.ascontiguousarray(content) if isinstance(content, np.ndarray) else content)
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def check_classes(listing: Listing) -> Listing:
+    """The same listing, once it is sure that every class to be judged can be learned.
+
+    Raises: DataError naming the classes that occur in another part but not in train.
+    """
+    if "train" not in listing.has_parts:
+        return listing
+    learned = np.unique(listing.labels[listing.parts == 0])
+    for part in range(1, len(PARTS)):
+        here = np.unique(listing.labels[listing.parts == part])
+        unknown = [listing.classes[i] for i in here if i >= 0 and i not in learned]
+        if unknown:
+            raise DataError(
+                f"the {PARTS[part]} part has classes that the train part lacks: " + _some(unknown),
+                where=listing.path,
+                mend="give both parts the same class names, or take these items out",
+            )
+    return listing
