@@ -53,7 +53,7 @@ class ZipSource:
             *("zip", str(path.resolve()), about.st_size, about.st_mtime_ns),
             *(self.names.content, self._sums),
         )
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115: kept open for all reads
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
         self._lock = threading.Lock()
 
     def read(self, position: int) -> bytes:

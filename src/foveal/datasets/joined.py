@@ -37,7 +37,8 @@ def joined(first: Listing, test: Listing) -> Listing:
             name=first.name,
             layout=first.layout,
             keys=Names(
-                [first.keys[i] for i in kept] + [f"{test.path}: {test.keys[i]}" for i in mine]
+                [first.keys[int(i)] for i in kept]
+                + [f"{test.path}: {test.keys[int(i)]}" for i in mine]
             ),
             labels=labels,
             parts=parts,

@@ -71,8 +71,11 @@ def stamp_of(*pieces: object) -> str:
     """A short hash of names, arrays of numbers and strings."""
     digest = hashlib.blake2b(digest_size=16)
     for piece in pieces:
-        content = piece if isinstance(piece, bytes | np.ndarray) else repr(piece).encode()
-        digest.update(np.ascontiguousarray(content) if isinstance(content, np.ndarray) else content)
+        if isinstance(piece, np.ndarray):
+            digest.update(repr((piece.shape, piece.dtype)).encode())
+            digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+        else:
+            digest.update(piece if isinstance(piece, bytes) else repr(piece).encode())
         digest.update(b"\0")
     return digest.hexdigest()
 
@@ -90,7 +93,8 @@ def check_classes(listing: Listing) -> Listing:
         unknown = [listing.classes[i] for i in here if i >= 0 and i not in learned]
         if unknown:
             raise DataError(
-                f"the {PARTS[part]} part has classes that the train part lacks: " + _some(unknown),
+                f"the {PARTS[part]} part has classes that the train part lacks: "
+                + ", ".join(map(repr, unknown[:5])),
                 where=listing.path,
                 mend="give both parts the same class names, or take these items out",
             )

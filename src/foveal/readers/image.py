@@ -190,9 +190,10 @@ def _plain(image: Image.Image) -> Image.Image:
     clear = image.info.get("transparency")
     if image.mode == "P":
         return image.convert("RGB" if clear is None else "RGBA")
-    if image.mode in {"1", "L", "RGB"} and isinstance(clear, int | tuple):
-        if np.max(clear) < 256:
-            return image.convert("RGBA" if image.mode == "RGB" else "LA")
+    if image.mode in {"1", "L"} and isinstance(clear, int) and clear < 256:
+        return image.convert("LA")
+    if image.mode == "RGB" and isinstance(clear, tuple) and max(clear) < 256:
+        return image.convert("RGBA")
     if image.mode in _PLAIN:
         return image
     return image.convert(_VIA.get(image.mode, "RGB"))

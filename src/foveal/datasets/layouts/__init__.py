@@ -14,6 +14,9 @@ from ...errors import DataError
 from ..joined import joined
 from ..listing import Listing, check_classes
 from ..source import Source, open_source
+from ._memory import from_arrays
+
+__all__ = ["Layout", "Place", "find_listing", "from_arrays"]
 
 _ALONE = (".csv", ".tsv", ".npz", ".npy")
 
