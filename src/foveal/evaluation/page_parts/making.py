@@ -1,0 +1,191 @@
+"""How the network came about: training curves, cost, the plan with its reasons, a glossary."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ...plan import Plan
+from ...report import Report
+from ..charts import lines
+from ..words import count, duration, percent
+from .markup import details, esc, facts, section, table
+
+PARTS = {
+    "data": "How a sample becomes input",
+    "augment": "Random changes while training",
+    "net": "The network",
+    "fit": "How it was trained",
+    "judge": "How it was judged",
+}
+TERMS = (
+    (
+        "Training, validation and test part",
+        "Three groups of samples. The network learns from the first, choices are made with the "
+        "second, and the third is only used once, at the end, to measure.",
+    ),
+    (
+        "95 % interval",
+        "A range made so that in 95 of 100 such experiments it holds the true value. Fewer test "
+        "samples make it wider.",
+    ),
+    (
+        "Accuracy",
+        "How many of 100 answers are right.",
+    ),
+    (
+        "Balanced accuracy",
+        "The same, worked out for each class first and then averaged, so that rare classes "
+        "count as much as common ones.",
+    ),
+    (
+        "F1",
+        "One number for finding all of a class and naming nothing else so. 100 is best.",
+    ),
+    (
+        "AUROC",
+        "The chance that a sample of the class gets a higher probability for it than a sample "
+        "of another class. 100 is best, 50 is guessing.",
+    ),
+    (
+        "Log loss",
+        "How surprised the network is by the truth, on average. 0 is best; being sure and wrong "
+        "costs most.",
+    ),
+    (
+        "Calibration",
+        "Whether answers given with, say, 90 % confidence are right in 90 of 100 cases. The "
+        "temperature is the number by which all scores are divided to bring that about.",
+    ),
+    (
+        "Baseline",
+        "A simple answer that needs no network. When it does as well, it should be preferred.",
+    ),
+    (
+        "Convolutional neural network",
+        "A stack of small filters that slide over the input; each layer looks at the findings "
+        "of the one before, and so at a larger part.",
+    ),
+    (
+        "Epoch",
+        "One pass over all training samples.",
+    ),
+    (
+        "Augmentation",
+        "Small random changes to training samples that do not change what they show, so that "
+        "more is learned from few.",
+    ),
+)
+
+
+def training(report: Report) -> str:
+    """Loss and score over time."""
+    history: dict[str, Any] = report.details.get("history") or {}
+    key = next((k for k in ("epoch", "step", "seconds") if k in history), "")
+    charts = []
+    losses = {
+        "training": _curve(history, key, "loss"),
+        "validation": _curve(history, key, "validation_loss"),
+    }
+    losses = {k: v for k, v in losses.items() if len(v) > 1}
+    if losses:
+        charts.append(_figure("Loss: how wrong it still is; lower is better", losses, key, False))
+    score = _curve(history, key, "score")
+    if len(score) > 1:
+        charts.append(
+            _figure("Share of the validation part named rightly", {"validation": score}, key, True)
+        )
+    if not charts:
+        return ""
+    columns = list(history)
+    rows = [tuple(_cell(history[c][i]) for c in columns) for i in range(len(history[key]))]
+    behind = table("Training, step by step", columns, rows, numeric=range(1, len(columns)))
+    body = f'<div class="two">{"".join(charts)}</div>'
+    body += details("The figures behind the charts", behind)
+    return section("training", "How it learned", body)
+
+
+def cost(report: Report) -> str:
+    """What the run took."""
+    known = report.cost
+    words = {
+        "seconds": ("Whole command", duration),
+        "samples_per_second": ("Samples per second in training", count),
+        "peak_memory_mb": ("Most memory used", lambda v: f"{count(v)} MB"),
+        "macs_per_sample": ("Multiply-adds per sample", lambda v: f"{v / 1e6:,.1f} million"),
+        "fraction_of_peak": ("Share of the machine's measured best", lambda v: f"{percent(v)} %"),
+        "device": ("Device", esc),
+        "threads": ("Threads", count),
+        "precision": ("Precision", esc),
+    }
+    pairs = []
+    for key, value in known.items():
+        title, shown = words.get(key, (str(key).replace("_", " "), _plain))
+        if value is None or isinstance(value, dict | list):
+            continue
+        pairs.append((title, esc(shown(value)) if isinstance(value, int | float) else esc(value)))
+    return section("cost", "What it took", facts(pairs)) if pairs else ""
+
+
+def plan_table(plan: Plan) -> str:
+    """Every number of the plan with its reason."""
+    body = ""
+    for part, title in PARTS.items():
+        noun = getattr(plan, part)
+        rows = [
+            (
+                f"<code>{esc(field.name)}</code>",
+                f"<code>{esc(_value(getattr(noun, field.name)))}</code>",
+                _why(plan.why.get(f"{part}.{field.name}", "")),
+            )
+            for field in dataclasses.fields(noun)
+        ]
+        inside = table(title, ("Setting", "Value", "Why"), rows, kind="plan")
+        body += details(title, inside, opened=part == "net")
+    whole = [("Seed", f"<code>{plan.seed}</code>")]
+    if plan.budget is not None:
+        whole.insert(0, ("Time allowed", esc(duration(plan.budget))))
+    lead = "Every number that was decided before training, and why. Marked ones were set by you."
+    return section("plan", "The plan", facts(whole) + body, lead)
+
+
+def glossary() -> str:
+    """The words of this page explained."""
+    items = "".join(f"<dt>{esc(t)}</dt><dd>{esc(d)}</dd>" for t, d in TERMS)
+    return section("words", "Words used here", f'<dl class="glossary">{items}</dl>')
+
+
+def _figure(title: str, series: dict[str, list[tuple[float, float]]], key: str, share: bool) -> str:
+    last = {k: v[-1][1] for k, v in series.items()}
+    ends = "; ".join(
+        f"{k} ends at {percent(v) + ' %' if share else f'{v:.3g}'}" for k, v in last.items()
+    )
+    chart = lines(f"{title}. {ends}.", series, key, share=share)
+    return f"<figure><figcaption>{esc(title)}</figcaption>{chart}</figure>"
+
+
+def _curve(history: dict[str, Any], key: str, name: str) -> list[tuple[float, float]]:
+    pairs = zip(history.get(key, []), history.get(name, []), strict=False)
+    return [(float(x), float(y)) for x, y in pairs if x is not None and y is not None]
+
+
+def _why(text: str) -> str:
+    if not text:
+        return "–"
+    return f'<span class="mine">{esc(text)}</span>' if text.startswith("set by you") else esc(text)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_value, value)) if value else "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.4g}"
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.5g}"
