@@ -28,7 +28,9 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
         x = x.to(torch.float32)
     if tuple(x.shape[2:]) == size:
         return x
-    if x.ndim == 4 and x.dtype in _NATIVE and x.device.type == "cpu":
+    # Torch 2.13 fails or gives wrong bytes where a picture becomes one cell wide.
+    native = x.ndim == 4 and x.dtype in _NATIVE and x.device.type == "cpu" and min(size) > 1
+    if native:
         return F.interpolate(x, size, mode="bilinear", antialias=True, align_corners=False)
     return _separable(x, size)
 
