@@ -73,7 +73,7 @@ def with_channels(x: Values, channels: int, key: str = "this sample") -> Values:
     if x.shape[0] == 1 and channels == 3:
         return np.repeat(x, 3, axis=0)
     if x.shape[0] == 3 and channels == 1:
-        return grey(x)
+        return grey(x) if has_colour(x) else x[:1]
     raise DataError(
         f"has {x.shape[0]} channels where the set has {channels}",
         where=key,
@@ -96,10 +96,16 @@ def grey(x: Values) -> Values:
 
     Source: ITU-R BT.601-7, section 2.5.1, in 16-bit fixed point for whole numbers.
     """
-    if x.dtype.kind == "f":
-        return x[:1] + 0.587 * (x[1:2] - x[:1]) + 0.114 * (x[2:3] - x[:1])
-    wide = x.astype(np.int64)
-    return ((19595 * wide[:1] + 38470 * wide[1:2] + 7471 * wide[2:] + 32768) >> 16).astype(x.dtype)
+    if x.dtype.name not in _TOP:
+        wide = x.astype(np.float64)
+        mixed = wide[:1] + 0.587 * (wide[1:2] - wide[:1]) + 0.114 * (wide[2:3] - wide[:1])
+        return (mixed if x.dtype.kind == "f" else np.rint(mixed)).astype(x.dtype)
+    fixed = x.astype(np.uint32)  # 65,536 x 65,535 + 32,768 just fits
+    fixed = (
+        np.uint32(19595) * fixed[:1] + np.uint32(38470) * fixed[1:2] + np.uint32(7471) * fixed[2:]
+    )
+    luma: Values = (fixed + np.uint32(32768)) >> np.uint32(16)
+    return luma.astype(x.dtype)
 
 
 def has_colour(x: Values) -> bool:

@@ -1,0 +1,106 @@
+"""What one reading of every file finds, as arrays of a few bytes per item, and its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FovealError
+from ..grid import Axis
+from ..plan import DataPart
+from ..record import from_plain, write_bytes
+from .cache import cache_folder, key_of
+from .listing import Listing
+from .size import Fit
+
+VERSION = 1  # raise it when readers or `prepare` give other values than before
+_ARRAYS = {"bad": bool, "sizes": np.int32, "mode": np.int16, "hashes": np.uint64, "flat": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the items of a set are brought to one shape, and what was measured after that."""
+
+    size: tuple[int, ...]
+    fit: Fit
+    channels: int
+    dtype: str
+    why: dict[str, str]
+    axes: tuple[Axis, ...]
+    modes: tuple[str, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    store: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def part(self) -> DataPart:
+        """As `prepare` asks for it; the intensity it ignores is left at 0 and 1."""
+        zeros, ones = (0.0,) * self.channels, (1.0,) * self.channels
+        depth: Any = self.dtype
+        return DataPart(
+            self.size, self.channels, self.fit, zeros, ones, zeros, ones, 0.0, 0.0, depth
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Per item: bad or not, cells, colour mode, hash of the decoded values, constant or not.
+
+    ``form.reasons[str(i)]`` tells why item i is bad.
+    """
+
+    bad: NDArray[np.bool_]
+    sizes: NDArray[np.int32]
+    mode: NDArray[np.int16]
+    hashes: NDArray[np.uint64]
+    flat: NDArray[np.bool_]
+    form: Form
+
+    @staticmethod
+    def blank(count: int, form: Form) -> Facts:
+        return Facts(
+            bad=np.zeros(count, bool),
+            sizes=np.zeros((count, len(form.size)), np.int32),
+            mode=np.zeros(count, np.int16),
+            hashes=np.zeros(count, np.uint64),
+            flat=np.zeros(count, bool),
+            form=form,
+        )
+
+
+def save(facts: Facts, listing: Listing) -> None:
+    """Remember ``facts`` for this listing. A cache that cannot be written is no mishap."""
+    content = io.BytesIO()
+    form = np.frombuffer(json.dumps(asdict(facts.form)).encode(), np.uint8)
+    np.savez(content, form=form, **{name: getattr(facts, name) for name in _ARRAYS})
+    path = _path(listing)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content.getvalue())
+
+
+def load(listing: Listing) -> Facts | None:
+    """What was remembered; None when there is nothing, or it is damaged or of another kind."""
+    try:
+        with np.load(_path(listing), allow_pickle=False) as found:
+            form = from_plain(Form, json.loads(found["form"].tobytes()), "the remembered survey")
+            arrays: dict[str, Any] = {name: found[name] for name in _ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, FovealError):
+        return None
+    kept = all(a.dtype == _ARRAYS[n] and len(a) == len(listing) for n, a in arrays.items())
+    return Facts(form=form, **arrays) if kept else None
+
+
+def _path(listing: Listing) -> Path:
+    key = key_of(VERSION, listing.stamp, len(listing))
+    return cache_folder() / "surveys" / f"{key}.npz"

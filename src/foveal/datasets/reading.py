@@ -1,0 +1,281 @@
+"""Read every item of a listing once: check it, measure it, write it to a store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..grid import Axis, Sample
+from ..plan import DataPart
+from ..progress import Progress
+from .cache import Store, key_of
+from .draft import Draft
+from .facts import VERSION, Facts, Form
+from .listing import Listing
+from .prepare import ALPHA_MODES, has_colour, on_white, prepare
+from .size import working_fit, working_size
+from .statistics import Statistics
+
+PROBES = 512
+_PROBE_BYTES = 64 * 2**20
+_CHUNK_BYTES = 8 * 2**20
+_CHUNK = 256
+_DEPTHS = ("uint8", "uint16", "float32")
+Values = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One decoded item: what is noted of it, and its row ``(*S, C)`` for the store."""
+
+    size: tuple[int, ...]
+    mode: str
+    channels: int
+    dtype: str
+    hash: int
+    row: Values
+
+
+class Probe:
+    """A few hundred items spread over the listing, from which the shape of all is decided.
+
+    Their samples are kept, up to 64 MB, so that a small set is not decoded twice.
+    """
+
+    def __init__(self, listing: Listing) -> None:
+        self.listing = listing
+        self.kept: dict[int, Sample] = {}
+        self.bad: list[DataError] = []
+        self.sizes: list[tuple[int, ...]] = []
+        self.axes: dict[int, tuple[Axis, ...]] = {}
+        self.kinds: list[tuple[int, str]] = []
+        held = 0
+        for i in np.unique(np.linspace(0, len(listing) - 1, PROBES).astype(int)).tolist():
+            try:
+                sample = listing.read(i)
+                x, _ = seen_channels(sample)
+            except DataError as error:
+                self.bad.append(error)
+                continue
+            self.sizes.append(sample.x.shape[1:])
+            self.axes.setdefault(len(sample.grid.axes), sample.grid.axes)
+            self.kinds.append((len(x), depth(sample.x)))
+            held += sample.x.nbytes
+            if held < _PROBE_BYTES:
+                self.kept[i] = sample
+
+    def form(self) -> Form | None:
+        """What the probe proposes; None when it found nothing that can be read."""
+        if not self.sizes:
+            return None
+        ranks = [len(size) for size in self.sizes]
+        rank = max(set(ranks), key=ranks.count)
+        sizes = np.array([size for size in self.sizes if len(size) == rank])
+        size, why_size = working_size(sizes)
+        fit, why_fit = working_fit(sizes)
+        channels = _common([count for count, _ in self.kinds])
+        dtype = max((kind for _, kind in self.kinds), key=_DEPTHS.index)
+        why = {"size": why_size, "fit": why_fit}
+        return Form(size, fit, channels, dtype, why, self.axes[rank])
+
+    def read(self, i: int) -> Sample:
+        return self.kept.pop(i, None) or self.listing.read(i)
+
+
+def _common(counts: list[int]) -> int:
+    """Channels of the set: 3 as soon as one picture has colour, else what most have."""
+    if set(counts) <= {1, 3}:
+        return max(counts)
+    return max(set(counts), key=counts.count)
+
+
+def depth(x: Values) -> str:
+    """The depth of a set of such values: 8 or 16 bits as they are, all else float."""
+    if x.dtype in (bool, np.uint8):
+        return "uint8"
+    return "uint16" if x.dtype == np.uint16 else "float32"
+
+
+def seen_channels(sample: Sample) -> tuple[Values, bool]:
+    """``x`` without alpha and with one channel where three are equal, and whether it changed."""
+    x = sample.x
+    clear = sample.mode in ALPHA_MODES or bool(sample.mode and len(x) in (2, 4))
+    if clear and len(x) in (2, 4):
+        x = on_white(x)
+    if len(x) == 3 and not has_colour(x):
+        x = x[:1]
+    return x, x is not sample.x
+
+
+def look(sample: Sample, form: Form) -> Seen:
+    """Everything noted of one sample. Raises: DataError when it cannot be used."""
+    x, _ = seen_channels(sample)
+    row = prepare(sample.x, form.part(), key=sample.key)
+    cells = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    mixed = hashlib.blake2b(f"{cells.shape}{cells.dtype.str}".encode(), digest_size=8)
+    mixed.update(cells.data)
+    return Seen(
+        size=sample.x.shape[1:],
+        mode=sample.mode,
+        channels=len(x),
+        dtype=depth(sample.x),
+        hash=int.from_bytes(mixed.digest(), "little"),
+        row=np.moveaxis(row, 0, -1),
+    )
+
+
+def read_all(
+    listing: Listing,
+    probe: Probe,
+    form: Form,
+    *,
+    threads: int,
+    stop: bool,
+    memory: bool,
+    progress: Progress,
+) -> tuple[Facts, Store]:
+    """Facts of every item and the store of the good ones, in file order.
+
+    Should an item turn out to have colour or a depth that the probe did not meet, the pass is
+    made again with what is known then. ``memory`` keeps the store off the disk.
+
+    Raises: DataError of the first bad item when ``stop`` is set, or when the disk is full.
+    """
+    read: Callable[[int], Sample] = probe.read
+    for _ in range(4):  # channels can grow once, the depth twice
+        reading = _Reading(listing, form, memory, progress)
+        facts, store, wider = reading.run(read, threads, stop)
+        if wider == form:
+            assert store is not None, "a pass without surprises ends with a store"
+            return facts, store
+        form, read = wider, listing.read
+    raise AssertionError("the form of a set settles after four passes")
+
+
+class _Reading:
+    """One pass over a listing under one form."""
+
+    def __init__(self, listing: Listing, form: Form, memory: bool, progress: Progress) -> None:
+        self.listing, self.form, self.progress = listing, form, progress
+        self.memory = memory
+        self.facts = Facts.blank(len(listing), form)
+        self.modes: dict[str, int] = {}
+        self.reasons: dict[str, str] = {}
+        # Training values set the scale; the others only do where there is no training part.
+        self.statistics = [Statistics(form.channels, form.dtype) for _ in range(2)]
+        self.wider = form
+
+    def run(
+        self, read: Callable[[int], Sample], threads: int, stop: bool
+    ) -> tuple[Facts, Store | None, Form]:
+        form, count = self.form, len(self.listing)
+        kind = "uint8" if form.dtype == "uint8" else "float32"
+        with (
+            Draft(form.size, form.channels, kind, expected=count, memory=self.memory) as draft,
+            self.progress.bar("reading", count) as tick,
+        ):
+            chunk = max(1, min(_CHUNK, _CHUNK_BYTES // max(draft.form.row_bytes, 1)))
+            found = _ordered(lambda i: self._one(read, i, stop), range(count), threads, 2 * chunk)
+            for at in range(0, count, chunk):
+                part = [next(found) for _ in range(min(chunk, count - at))]
+                self._note(at, part, draft)
+                tick(len(part))
+                if self.wider != form:
+                    return self.facts, None, self.wider
+            facts = self._finished()
+            store = draft.finish(facts.form.store)
+        return facts, store, form
+
+    def _one(self, read: Callable[[int], Sample], i: int, stop: bool) -> Seen | str:
+        try:
+            return look(read(i), self.form)
+        except DataError as error:
+            if stop:
+                raise DataError(
+                    error.what,
+                    where=error.where,
+                    mend=f"{error.mend}; --bad-files skip leaves out a few such files",
+                ) from error
+            return error.what
+
+    def _note(self, at: int, part: list[Seen | str], draft: Draft) -> None:
+        rows: list[Values] = []
+        where: list[int] = []
+        for i, seen in enumerate(part, at):
+            if isinstance(seen, str):
+                self.facts.bad[i] = True
+                self.reasons[str(i)] = seen
+                continue
+            self._widen(seen)
+            self.facts.sizes[i] = seen.size
+            self.facts.mode[i] = self.modes.setdefault(seen.mode, len(self.modes))
+            self.facts.hashes[i] = seen.hash
+            rows.append(seen.row)
+            where.append(i)
+        if not rows:
+            return
+        block = np.stack(rows)
+        flat = block.reshape(len(block), -1)
+        self.facts.flat[where] = flat.min(axis=1) == flat.max(axis=1)
+        train = self.listing.parts[where] == 0
+        for statistics, chosen in zip(self.statistics, (train, ~train), strict=True):
+            if chosen.any():
+                statistics.add(block if chosen.all() else block[chosen])
+        draft.add(block)
+
+    def _widen(self, seen: Seen) -> None:
+        """Note a colour picture in a grey set, or a deeper one than all before."""
+        wider = self.wider
+        if wider.channels == 1 and seen.channels == 3:
+            wider = replace(wider, channels=3)
+        if _DEPTHS.index(seen.dtype) > _DEPTHS.index(wider.dtype):
+            wider = replace(wider, dtype=seen.dtype)
+        self.wider = wider
+
+    def _finished(self) -> Facts:
+        good = self.statistics[0] if self.statistics[0].count else self.statistics[1]
+        low, high, mean, std = good.result() if good.count else (np.zeros(0),) * 4
+        hashes = self.facts.hashes[~self.facts.bad]
+        form = replace(
+            self.form,
+            modes=tuple(self.modes),
+            low=tuple(low.tolist()),
+            high=tuple(high.tolist()),
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+            store=store_key(hashes, self.form.part()),
+            reasons=self.reasons,
+        )
+        return replace(self.facts, form=form)
+
+
+def store_key(hashes: NDArray[np.uint64], part: DataPart) -> str:
+    """Name of the store of these samples, in this order, in this form: equal content is shared."""
+    shape = (part.size, part.channels, part.fit, part.dtype)
+    return key_of(VERSION, hashes.tobytes(), shape)
+
+
+def _ordered(make: Any, items: Iterable[int], threads: int, ahead: int) -> Iterator[Any]:
+    """``make`` of each item in order, by ``threads`` at once, at most ``ahead`` not yet taken."""
+    if threads < 2:
+        yield from map(make, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(make, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

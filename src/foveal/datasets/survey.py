@@ -1,0 +1,191 @@
+"""Look at every item once: what is there, what is wrong with it, and its pixels in the cache."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..card import Card
+from ..errors import DataError
+from ..plan import DataPart
+from ..progress import SILENT, Progress
+from .cache import Store, open_store
+from .draft import Draft
+from .examine import examine
+from .facts import Facts, load, save
+from .listing import Listing
+from .prepare import prepare
+from .reading import Probe, read_all, store_key
+
+THREADS = 2
+SHOWN = 10
+FORGIVEN_FROM = 20
+_CHUNK_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """A data set that has been read through.
+
+    Args:
+        card: what people and the planner need to know of it.
+        usable: positions of the good items in the listing; row i of the store is item
+            ``usable[i]``.
+        hashes: of the decoded values of each usable item; equal hashes are exact copies.
+        store: prepared pixels of the usable items, at ``card.size``.
+    """
+
+    card: Card
+    listing: Listing
+    usable: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    store: Store
+
+    @property
+    def labels(self) -> NDArray[np.int32]:
+        """Class of each row of the store, -1 for none."""
+        return self.listing.labels[self.usable]
+
+    @property
+    def parts(self) -> NDArray[np.int8]:
+        """Part of each row of the store: 0 train, 1 validation, 2 test."""
+        return self.listing.parts[self.usable]
+
+    def key(self, row: int) -> str:
+        """Name of the item in a row of the store."""
+        return self.listing.keys[int(self.usable[row])]
+
+
+def survey(
+    listing: Listing,
+    *,
+    bad_files: Literal["skip", "stop"] = "skip",
+    limit: float = 0.01,
+    threads: int = THREADS,
+    remember: bool = True,
+    progress: Progress = SILENT,
+) -> Survey:
+    """Read every item of ``listing`` once; the next time, remember it.
+
+    What was found is kept in the cache folder under the listing's stamp, so that a set that has
+    not changed opens at once.
+
+    Args:
+        bad_files: "skip" leaves bad files out, while they are few; "stop" stops at the first.
+        limit: share of each class that may be bad. A class of 20 or more may lose one file
+            whatever the share; a smaller one none beyond it.
+        threads: items decoded at the same time.
+        remember: False touches no disk, and keeps the store in memory: for small arrays that
+            are there already.
+
+    Raises: DataError for a bad file that is not forgiven, an empty set, or a full disk.
+    """
+    if not len(listing):
+        raise DataError(
+            "there is nothing to read", where=listing.path, mend="give a folder that holds samples"
+        )
+    facts = load(listing) if remember else None
+    store = open_store(facts.form.store) if facts else None
+    if facts is None or store is None or len(store) != np.count_nonzero(~facts.bad):
+        facts, store = _read(listing, bad_files, threads, remember, progress)
+    _judge(listing, facts, bad_files, limit)
+    usable = np.flatnonzero(~facts.bad)
+    return Survey(examine(listing, facts), listing, usable, facts.hashes[usable], store)
+
+
+def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> Store:
+    """The rows of ``survey`` as ``data`` wants them: the survey's own store where that fits.
+
+    Any other size, fit, depth or number of channels reads the files a second time; the store it
+    makes is kept and shared like the first.
+
+    Raises: DataError when an item has changed meanwhile, or the disk is full.
+    """
+    card, listing = survey.card, survey.listing
+    own = (card.size, card.fit, card.channels, card.dtype)
+    if own == (data.size, data.fit, data.channels, data.dtype):
+        return survey.store
+    key = store_key(survey.hashes, data)
+    memory = not survey.store.key
+    found = None if memory else open_store(key)
+    if found is not None and len(found) == len(survey.usable):
+        return found
+    kind = "uint8" if data.dtype == "uint8" else "float32"
+    count = len(survey.usable)
+    with (
+        Draft(data.size, data.channels, kind, expected=count, memory=memory) as draft,
+        progress.bar("preparing", count) as tick,
+    ):
+        chunk = max(1, min(256, _CHUNK_BYTES // draft.form.row_bytes))
+        for at in range(0, count, chunk):
+            items = [listing.read(int(i)) for i in survey.usable[at : at + chunk]]
+            rows = [np.moveaxis(prepare(s.x, data, key=s.key), 0, -1) for s in items]
+            draft.add(np.stack(rows))
+            tick(len(rows))
+        return draft.finish(key)
+
+
+def _read(
+    listing: Listing, bad_files: str, threads: int, remember: bool, progress: Progress
+) -> tuple[Facts, Store]:
+    probe = Probe(listing)
+    form = probe.form()
+    if form is None or (bad_files == "stop" and probe.bad):
+        if bad_files == "stop":
+            raise _stopped(probe.bad[0])
+        raise _too_many(listing, f"none of {len(probe.bad)} files can be read", probe.bad)
+    facts, store = read_all(
+        listing,
+        probe,
+        form,
+        threads=threads,
+        stop=bad_files == "stop",
+        memory=not remember,
+        progress=progress,
+    )
+    if remember:
+        save(facts, listing)
+    return facts, store
+
+
+def _judge(listing: Listing, facts: Facts, bad_files: str, limit: float) -> None:
+    """Raises: DataError when a class loses more items than are forgiven."""
+    bad = np.flatnonzero(facts.bad)
+    if not len(bad):
+        return
+    errors = [
+        DataError(facts.form.reasons.get(str(i), "cannot be read"), where=listing.keys[i], mend="")
+        for i in bad[:SHOWN].tolist()
+    ]
+    if bad_files == "stop":
+        raise _stopped(errors[0])
+    classes = len(listing.classes) + 1  # items without a label are a class of their own
+    count = np.bincount(listing.labels + 1, minlength=classes)
+    lost = np.bincount(listing.labels[bad] + 1, minlength=classes)
+    allowed = np.maximum((count * limit).astype(int), count >= FORGIVEN_FROM)
+    if (lost <= allowed).all():
+        return
+    worst = int(np.argmax(lost - allowed))
+    name = repr(listing.classes[worst - 1]) if worst else "the items without a label"
+    what = f"{lost[worst]} of {count[worst]} files of {name} cannot be used"
+    raise _too_many(listing, f"{what} ({len(bad)} of {len(listing)} in all)", errors)
+
+
+def _too_many(listing: Listing, what: str, errors: list[DataError]) -> DataError:
+    shown = "".join(f"\n    {error.where}: {error.what}" for error in errors[:SHOWN])
+    return DataError(
+        f"{what}; the first are:{shown}",
+        where=listing.path,
+        mend="replace or remove these files: of a class at most 1 % (or one of 20) is skipped",
+    )
+
+
+def _stopped(error: DataError) -> DataError:
+    return DataError(
+        error.what,
+        where=error.where,
+        mend="replace or remove this file, or let `--bad-files skip` leave out a few such files",
+    )
