@@ -5,12 +5,16 @@ import random
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from foveal.errors import PlanError
+from foveal.layers import Convolution, TransposedConvolution
+from foveal.networks.build import build
+from foveal.networks.graph import fields_of, graph_of
 from foveal.networks.receptive_field import Operation, ReceptiveField, receptive_fields
+from plans import lived, plan_for, raw_for
 
 CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-ROOM = {1: 900, 2: 240, 3: 72}
 
 
 class Chain:
@@ -159,9 +163,9 @@ def spread(cells, rank):
     return (cells,) * rank if isinstance(cells, int) else cells
 
 
-def support(rank, graph, index):
+def support(rank, graph, index, room):
     """First and last input cell per axis with a gradient from feature ``index`` of the end."""
-    x = torch.zeros(1, 1, *[ROOM[rank]] * rank, requires_grad=True)
+    x = torch.zeros(1, 1, *room, requires_grad=True)
     known = {"input": x}
     for node in graph:
         parts = [known[name] for name in node.inputs]
@@ -191,7 +195,9 @@ def test_equals_the_support_of_gradients(rank, count):
             continue
         # The first feature whose window lies inside the grid, along each axis.
         index = tuple(max(0, -(u // s)) for u, s in zip(field.first, field.stride, strict=True))
-        assert support(rank, graph, index) == field.window(index), graph
+        window = field.window(index)
+        room = [last + 6 for _, last in window]  # a window that is too small meets more cells
+        assert support(rank, graph, index, room) == window, graph
         compared += 1
         joined += any(len(node.inputs) > 1 for node in graph)
     assert joined > count / 4
@@ -211,7 +217,7 @@ def test_branches_of_different_stride_have_no_window():
     with pytest.raises(PlanError, match=r"no single window: stride(.|\n)*before the branches join"):
         fields["after"].window((0,))
     # The gradient agrees: the window's first cell does not move by one and the same step.
-    starts = [support(1, graph[:2], (i,))[0] for i in range(20, 23)]
+    starts = [support(1, graph[:2], (i,), [90])[0] for i in range(20, 23)]
     assert starts == [(20, 41), (21, 43), (22, 45)]
 
 
@@ -223,7 +229,7 @@ def test_branches_of_different_centre_say_so_and_keep_the_union():
     ]
     field = receptive_fields(1, graph)["sum"]
     assert field.misaligned == "centre (-1.0,) of 'left' meets (1.0,) of 'right'"
-    assert field.window((10,)) == ((8, 12),) == support(1, graph, (10,))
+    assert field.window((10,)) == ((8, 12),) == support(1, graph, (10,), [40])
 
 
 def test_a_stride_outweighs_a_centre_that_was_wrong_before():
@@ -257,3 +263,92 @@ def test_anisotropic_windows_count_per_axis():
 def test_refuses_a_graph_that_makes_no_sense(graph, message):
     with pytest.raises(PlanError, match=message):
         receptive_fields(2, graph)
+
+
+def first_gradient(network, index):
+    """First and last input cell per axis that moves the features at ``index``."""
+    x = raw_for(network.backbone.rank, count=1, size=(96,) * network.backbone.rank).float()
+    x.requires_grad_()
+    at = network.backbone(x)[0][(0, slice(None), *index)].sum()
+    cells = torch.autograd.grad(at, x)[0][0].sum(0).nonzero()
+    return tuple(zip(cells.amin(0).tolist(), cells.amax(0).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.parametrize("down", ["average", "stride", "blur"])
+@pytest.mark.parametrize("block", ["plain", "residual"])
+def test_reads_the_windows_off_a_network(rank, down, block):
+    stem_stride = (2, 1)[:rank]
+    plan = plan_for(
+        rank,
+        down=down,
+        block=block,
+        activation="tanh",
+        stem="convolution",
+        stem_stride=stem_stride,
+        kernels=((3,) * rank, (2, 5)[:rank]),
+    )
+    network = lived(build(plan))
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, Convolution):  # positive, so that no path cancels another
+                module.weight.uniform_(0.001, 0.01)
+    *_, field = fields_of(network).values()
+    assert field.stride == tuple(4 * s for s in stem_stride)
+    index = tuple(-(u // s) for u, s in zip(field.first, field.stride, strict=True))
+    assert first_gradient(network, index) == field.window(index)
+
+
+def test_names_are_paths_of_layers():
+    network = build(plan_for(2, block="residual", depths=(1, 3)))
+    known = dict(network.backbone.named_modules())
+    fields = fields_of(network)
+    assert [n for n in fields if n not in known] == ["input", "add"]
+    assert "stages.1.blocks.1.blocks.1.convolution" in fields
+
+
+def test_understands_torchs_own_layers():
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 7, 2, 3),
+        nn.BatchNorm2d(2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(2, 2, (3, 5), dilation=2, padding="same"),
+        nn.Conv2d(2, 2, 3, padding="valid"),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(2, 2),
+    )
+    graph = graph_of(net, 2)
+    assert [node.name for node in graph] == ["0", "3", "4", "5"]
+    field = receptive_fields(2, graph)["5"]
+    assert (field.size, field.stride, field.padding) == ((35, 51), (4, 4), (11, 19))
+
+
+def test_a_layer_that_is_used_twice_counts_twice():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.again = nn.Conv1d(1, 1, 3)
+
+        def forward(self, x, mask=None):
+            y = torch.relu(self.again(x))
+            return y if mask else self.again(y) + y
+
+    fields = receptive_fields(1, graph_of(Twice(), 1))
+    assert list(fields) == ["input", "again", "again (again_1)", "add"]
+    assert fields["add"].size == (5,)
+    assert fields["add"].misaligned.startswith("centre")
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (nn.ConvTranspose2d(1, 1, 2), r"0 \(ConvTranspose2d\)"),
+        (TransposedConvolution(2, 1, 1, 2), r"0 \(TransposedConvolution\)"),
+        (nn.PixelShuffle(2), r"0 \(PixelShuffle\)"),
+    ],
+)
+def test_a_window_that_is_not_known_is_not_guessed(layer, name):
+    with pytest.raises(PlanError, match=rf"the window of {name} is not known(.|\n)*by hand"):
+        graph_of(nn.Sequential(layer), 2)
