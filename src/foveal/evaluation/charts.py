@@ -9,7 +9,7 @@ from math import ceil, floor, log10, sqrt
 from .page_parts.markup import esc
 
 WIDTH, HEIGHT = 440, 280
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 48, 24, 26, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def reliability_diagram(title: str, table: Sequence[Mapping[str, float]]) -> str
     start = max(0.0, floor(least * 10) / 10)
     frame = Frame((start, 1.0), (start, 1.0))
     most = max(b["count"] for b in table)
-    drawn = [_axes(frame, "stated confidence", True, across_share=True)]
+    drawn = [_axes(frame, "stated confidence", True, up="really right", across_share=True)]
     ends = [frame.across(start), frame.down(start), frame.across(1.0), frame.down(1.0)]
     drawn.append(
         '<line class="ideal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*ends)
@@ -130,8 +130,10 @@ def _svg(title: str, drawn: str) -> str:
     )
 
 
-def _axes(frame: Frame, across: str, share: bool, *, across_share: bool = False) -> str:
-    drawn = []
+def _axes(
+    frame: Frame, across: str, share: bool, *, up: str = "", across_share: bool = False
+) -> str:
+    drawn = [f'<text class="axis" x="4" y="14">{esc(up)}</text>'] if up else []
     for value in ticks(*frame.y):
         y = frame.down(value)
         drawn.append(

@@ -88,6 +88,8 @@ def summarise(
         "history": curves(history),
         "skipped": [asdict(s) for s in card.skipped[:SHOWN]],
     }
+    sentences = verdict(scores, gain, details, calibration)
+    details["verdict"] = sentences
     return Report(
         task=plan.task,
         main="accuracy",
@@ -98,7 +100,7 @@ def summarise(
         },
         test=scores,
         baselines={b.name: b.score.value for b in baselines},
-        verdict=verdict(scores, gain, details, calibration),
+        verdict=" ".join(sentences),
         calibration=calibration,
         cost=dict(cost or {}),
         doubts=(*card.doubts, *doubts, *_own_doubts(rows, scores, details["noun"])),

@@ -22,36 +22,40 @@ def verdict(
     gain: Mapping[str, Any],
     details: Mapping[str, Any],
     calibration: Mapping[str, float],
-) -> str:
-    """What the network adds over the best baseline, whether its confidence holds, what is weak."""
+) -> list[str]:
+    """Sentences: the score, what it adds over the best baseline, its confidence, its weakness."""
     if "accuracy" not in scores:
-        return f"No test {details['noun']} with a known answer, so nothing can be said."
+        return [f"No test {details['noun']} with a known answer, so nothing can be said."]
+    accuracy = scores["accuracy"]
     sentences = [
-        _worth(scores["accuracy"], gain, details),
+        f"The network names {of_hundred(accuracy)} test {details['noun']} rightly.",
+        _worth(accuracy, gain),
         _believable(details, calibration),
         _weakest(details),
     ]
-    return " ".join(s for s in sentences if s)
+    return [s for s in sentences if s]
 
 
-def _worth(accuracy: Score, gain: Mapping[str, Any], details: Mapping[str, Any]) -> str:
-    ours = f"The network names {of_hundred(accuracy)} test {details['noun']} rightly"
+def _worth(accuracy: Score, gain: Mapping[str, Any]) -> str:
     if not gain:
-        return f"{ours}; no baseline was measured."
+        return "No simple baseline was measured beside it."
     other = NAMES.get(gain["over"], str(gain["over"]).replace("_", " "))
-    theirs = f"the best simple baseline, {other}, {percent(accuracy.value - gain['value'])}"
+    best = (
+        f"the best simple baseline, {other}, which names {percent(accuracy.value - gain['value'])}"
+    )
     low, high = 100 * gain["low"], 100 * gain["high"]
-    between = f"(95 % interval {low:.1f} to {high:.1f})"
     if gain["low"] > 0:
-        return f"{ours}; {theirs}. It adds {100 * gain['value']:.1f} points {between}."
+        between = f"(95 % interval {low:.1f} to {high:.1f})"
+        return f"It adds {100 * gain['value']:.1f} points {between} to {best}."
     if gain["high"] < 0:
+        between = f"(95 % interval {-high:.1f} to {-low:.1f})"
         return (
-            f"{ours}; {theirs}. The baseline wins by {-100 * gain['value']:.1f} points "
-            f"(95 % interval {-high:.1f} to {-low:.1f}): use the baseline, or train longer."
+            f"It adds nothing: it loses {-100 * gain['value']:.1f} points {between} against "
+            f"{best}. Use the baseline, or train longer."
         )
     return (
-        f"{ours}; {theirs}. The network adds nothing that this test can show: "
-        f"{100 * gain['value']:+.1f} points {between}."
+        f"It adds nothing that this test can show ({100 * gain['value']:+.1f} points, 95 % "
+        f"interval {low:.1f} to {high:.1f}) to {best}."
     )
 
 

@@ -35,7 +35,8 @@ def confusions(report: Report) -> str:
         f"Of {count(report.details.get('mistake_count', 0))} mistakes the commonest is "
         f"{name(most['true'])} called {name(most['said'])}."
     )
-    body = f'<h3>The commonest confusions</h3><ol class="said">{items}</ol>{_matrix(matrix)}'
+    told = f'<div><h3>The commonest confusions</h3><ol class="said">{items}</ol></div>'
+    body = f'<div class="side">{_matrix(matrix)}{told}</div>'
     return section("confusions", "What is taken for what", body, lead)
 
 
@@ -55,7 +56,7 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
     if len(shown) < matrix["of"]:
         words += f"; the {len(shown)} most confused of {matrix['of']} classes"
     return (
-        f'<h3>All together</h3><div class="scroll" role="region" tabindex="0" '
+        f'<div class="scroll" role="region" tabindex="0" '
         f'aria-label="{esc(words)}"><table class="heat"><caption>{esc(words)}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
@@ -68,7 +69,7 @@ def _row(place: int, names: Sequence[str], cells: Sequence[int], total: int) -> 
         # A square root lets rare confusions be seen beside the diagonal.
         depth = 0.08 + 0.87 * share**0.5
         kinds = ["hit"] if j == place else []
-        kinds += ["nil"] if not number else ["on"] if depth > 0.62 else []
+        kinds += ["nil"] if not number else ["on"] if j == place and depth > 0.87 else []
         said = f"{names[place]} called {names[j]}: {number} ({percent(share)} %)"
         look = f'class="{" ".join(kinds)}" style="--s:{depth:.2f}"'
         drawn.append(f'<td {look} title="{esc(said)}">{number}</td>')
@@ -88,7 +89,7 @@ def classes(report: Report) -> str:
     if len(cells) > SHOWN:
         rest = table(caption, head, cells[SHOWN:], numeric=(1, 3, 5, 6, 7), kind="classes")
         body += details(f"The other {len(cells) - SHOWN} classes", rest)
-    lead = "The weakest first. The dark line on a bar is the 95 % interval."
+    lead = "The weakest first. The thin line on a bar is the 95 % interval."
     return section("classes", "Class by class", body, lead)
 
 
@@ -112,7 +113,7 @@ def confidence(report: Report) -> str:
     known = report.calibration
     if not rows:
         return ""
-    top = rows[-1]
+    top = min(rows, key=lambda r: abs(r["confidence"] - 0.9))
     words = (
         f"When it is about {percent(top['confidence'])} % sure, it is right "
         f"{percent(top['right'])} % of the time."
@@ -170,7 +171,7 @@ def mistakes(report: Report) -> str:
 
 
 def _mistake(each: Mapping[str, Any], noun: str) -> str:
-    sure = f"{percent(each['probability'])} %"
+    sure = f"{percent(each['probability'], 0)}\u00a0%"
     alt = f"{noun.removesuffix('s')} {each['key']}: truly {each['true']}, called {each['said']}"
     return (
         f"<li>{_image(str(each['picture']), alt)}"

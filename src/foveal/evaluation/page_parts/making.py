@@ -111,9 +111,12 @@ def cost(report: Report) -> str:
     words = {
         "seconds": ("Whole command", duration),
         "samples_per_second": ("Samples per second in training", count),
-        "peak_memory_mb": ("Most memory used", lambda v: f"{count(v)} MB"),
+        "peak_memory_mb": ("Most memory used", lambda v: f"{count(v)}\u00a0MB"),
         "macs_per_sample": ("Multiply-adds per sample", lambda v: f"{v / 1e6:,.1f} million"),
-        "fraction_of_peak": ("Share of the machine's measured best", lambda v: f"{percent(v)} %"),
+        "fraction_of_peak": (
+            "Share of the machine's measured best",
+            lambda v: f"{percent(v)}\u00a0%",
+        ),
         "device": ("Device", esc),
         "threads": ("Threads", count),
         "precision": ("Precision", esc),

@@ -49,15 +49,25 @@ def header(report: Report, card: Card, plan: Plan) -> str:
             f"{count(report.data.get('test', 0))} test {noun} that were kept apart and looked at "
             f"once.)</span></p>"
         )
-        said = f"Of 100 dots {percent(score.value)} are filled"
-        dots = f"<div>{waffle(score.value, score.low, score.high, said)}</div>"
+        said = f"Of 100 dots {percent(score.value, 0)} are filled"
+        dots = (
+            f"<figure>{waffle(score.value, score.low, score.high, said)}<figcaption>Filled: named "
+            "rightly. Pale or open: within the interval.</figcaption></figure>"
+        )
         number = title.split(" ")[1]
         title = title.replace(f" {number} of 100 ", f" <b>{number} of 100</b> ", 1)
     return (
         f'<header><p class="eyebrow">Foveal report · {words}</p><div class="hero"><div>'
         f"<h1>{title}</h1>{sure}"
-        f'<p class="verdict">{esc(report.verdict)}</p></div>{dots}</div></header>'
+        f"{_verdict(report)}</div>{dots}</div></header>"
     )
+
+
+def _verdict(report: Report) -> str:
+    """The verdict after its first sentence, which the headline has already said."""
+    sentences = report.details.get("verdict") or [report.verdict]
+    rest = sentences[1:] if "accuracy" in report.test else sentences
+    return f'<ul class="verdict">{"".join(f"<li>{esc(s)}</li>" for s in rest)}</ul>'
 
 
 def scores(report: Report) -> str:
@@ -99,7 +109,7 @@ def worth(report: Report) -> str:
         )
         for title, s, kind, words in rows
     ]
-    caption = "Accuracy on the same test part; the dark line on a bar is the 95 % interval"
+    caption = "Accuracy on the same test part; the thin line on a bar is the 95 % interval"
     body = table(caption, ("Answer by", "", "Accuracy"), cells, numeric=(2,), kind="bars")
     return section("worth", "Is a network needed at all?", body, _gain(report))
 
@@ -136,8 +146,7 @@ def data(report: Report, card: Card) -> str:
     body += _skipped(report) + _doubts(report) + _classes(card)
     opening = (
         f"{count(card.count)} usable {noun} in {len(card.classes)} classes, read as "
-        f"{esc(card.layout)} from <code>{esc(card.path)}</code>. Sizes run from "
-        f"{_size(card.smallest)} to {_size(card.largest)}, the middle one is {_size(card.median)}; "
+        f"{esc(card.layout)} from <code>{esc(card.path)}</code>. {_sizes(card)}; "
         f"{card.channels} channel{'s' if card.channels != 1 else ''}, {esc(card.dtype)}."
     )
     return section("data", "What it learned from", body, opening)
@@ -175,6 +184,15 @@ def _classes(card: Card) -> str:
     numbers = range(1, len(head))
     body = table("Usable samples per class, as found", head, rows, numeric=numbers)
     return details(f"All {len(card.classes)} classes with their numbers", body)
+
+
+def _sizes(card: Card) -> str:
+    if card.smallest == card.largest:
+        return f"All are {_size(card.median)} cells"
+    return (
+        f"Sizes run from {_size(card.smallest)} to {_size(card.largest)} cells, the middle one is "
+        f"{_size(card.median)}"
+    )
 
 
 def _size(cells: tuple[int, ...]) -> str:
