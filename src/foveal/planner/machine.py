@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..layers.convolution import Convolution
-from ..layers.memory import channels_last
+from ..layers.memory import channels_last, kernels_channels_last
 
 CHANNELS, EDGE, KERNEL = 64, 28, 3
 
@@ -110,7 +110,8 @@ def _rate(device: str, batch: int, halves: bool, last: bool, repeats: int = 3) -
     layer = Convolution(2, CHANNELS, CHANNELS, KERNEL, bias=False).to(device)
     x = torch.randn(batch, CHANNELS, EDGE, EDGE, device=device)
     if last:
-        layer, x = channels_last(layer), channels_last(x)
+        kernels_channels_last(layer)
+        x = channels_last(x)
     x.requires_grad_()
     kind = torch.device(device).type
 

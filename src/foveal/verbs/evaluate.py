@@ -1,0 +1,157 @@
+"""A trained run judged on other data, with the same preparation and the same figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..card import PARTS, Skipped
+from ..errors import DataError
+from ..find import nearest
+from ..progress import SILENT, Progress
+from ..report import Report
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..datasets.listing import Listing
+    from ..grid import Batch
+    from .model import Model
+
+TOGETHER = 128  # samples per forward pass
+MOST_BAD = 0.01  # share of unreadable items beyond which a figure would mislead
+
+
+def evaluate(run: str | Path, data: str | Path, *, progress: Progress = SILENT) -> Report:
+    """The report of a finished run on ``data``: its test part when it has one, else all of it.
+
+    Classes are matched by name. Nothing is written.
+    Raises: DataError for a class the model does not know, or when too much cannot be read.
+    """
+    from .model import load
+
+    return evaluate_model(load(run), data, None, progress=progress)
+
+
+def evaluate_model(
+    model: Model, data: Any, y: Sequence[Any] | None, *, progress: Progress = SILENT
+) -> Report:
+    """The same for a model in memory, on a path or on arrays with their labels ``y``."""
+    from ..evaluation.predict import logits
+    from ..evaluation.summary import Answers, summarise
+
+    started = time.monotonic()
+    listing = _listing(data, y)
+    labels = _labels(model, listing)
+    positions = np.flatnonzero((listing.parts == _part(listing)) & (labels >= 0))
+    reader = _Reader(model, listing, positions)
+    with progress.bar("judging", len(positions)) as tick:
+        raw = logits(model.network, reader.batches(tick), model.plan)
+    reader.check()
+    kept = np.array(reader.kept, np.int64)
+    card = dataclasses.replace(
+        model.card, path=listing.path, skipped=tuple(reader.bad), doubts=(), duplicate_count=0
+    )
+    report = summarise(
+        card,
+        model.plan,
+        Answers(raw, labels[kept].astype(np.int64), [listing.keys[int(i)] for i in kept]),
+        temperature=model.temperature,
+        sizes={**model.report.data, "test": len(kept)},
+        picture=reader.picture,
+    )
+    seconds = time.monotonic() - started
+    cost = {
+        "seconds": round(seconds, 2),
+        "samples_per_second": round(len(kept) / seconds, 1),
+        "device": model.plan.fit.device,
+        "threads": model.plan.fit.threads,
+    }
+    return dataclasses.replace(report, cost=cost)
+
+
+class _Reader:
+    """Prepared batches of some items of a listing; what could not be read is remembered."""
+
+    def __init__(self, model: Model, listing: Listing, positions: NDArray[np.int64]) -> None:
+        self.model, self.listing, self.positions = model, listing, positions
+        self.kept: list[int] = []
+        self.bad: list[Skipped] = []
+
+    def batches(self, tick: Any) -> Iterator[Batch]:
+        import torch
+
+        from ..grid import Batch
+
+        for start in range(0, len(self.positions), TOGETHER):
+            chosen = self.positions[start : start + TOGETHER]
+            rows = [x for x in map(self._one, chosen.tolist()) if x is not None]
+            tick(len(chosen))
+            if rows:
+                yield Batch(torch.from_numpy(np.stack(rows)), None, torch.arange(len(rows)))
+
+    def _one(self, position: int) -> NDArray[Any] | None:
+        from ..datasets.prepare import prepare
+
+        key = self.listing.keys[position]
+        try:
+            x = prepare(self.listing.read(position).x, self.model.plan.data, key=key)
+        except DataError as error:
+            self.bad.append(Skipped(key, error.what))
+            return None
+        self.kept.append(position)
+        return x
+
+    def check(self) -> None:
+        """Raises: DataError when more than 1 % could not be read, or nothing is left."""
+        if len(self.bad) > MOST_BAD * max(len(self.positions), 1) or not self.kept:
+            first = f", {self.bad[0].key!r} first: {self.bad[0].reason}" if self.bad else ""
+            raise DataError(
+                f"{len(self.bad)} of {len(self.positions)} items cannot be read{first}",
+                where=self.listing.path,
+                mend="mend or remove them; up to 1 % would be left out and listed",
+            )
+
+    def picture(self, at: int) -> str:
+        from ..datasets.prepare import prepare
+        from ..evaluation.pictures import picture
+
+        data = self.model.plan.data
+        x = prepare(self.listing.read(self.kept[at]).x, data)
+        return picture(x, low=data.low, high=data.high)
+
+
+def _listing(data: Any, y: Sequence[Any] | None) -> Listing:
+    from ..datasets.layouts import find_listing, from_arrays
+
+    if isinstance(data, str | Path):
+        return find_listing(data)
+    if y is None:
+        raise DataError(
+            "arrays were given without their labels", where="evaluate", mend="give y as well"
+        )
+    return from_arrays(data, np.asarray(y))
+
+
+def _part(listing: Listing) -> int:
+    """The part to judge: test, else whatever the data holds."""
+    return PARTS.index("test" if "test" in listing.has_parts else listing.has_parts[0])
+
+
+def _labels(model: Model, listing: Listing) -> NDArray[np.int64]:
+    """Positions in the model's classes, matched by name."""
+    known = {name: i for i, name in enumerate(model.plan.classes)}
+    unknown = [name for name in listing.classes if name not in known]
+    if unknown:
+        raise DataError(
+            f"class {unknown[0]!r} is unknown to the model",
+            where=listing.path,
+            mend=nearest(unknown[0], known) or f"it knows: {', '.join(list(known)[:20])}",
+        )
+    place = np.array([known[name] for name in listing.classes] + [-1], np.int64)
+    return place[listing.labels]

@@ -1,0 +1,167 @@
+"""After training: choose the weights, calibrate, judge once on the test part, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ..evaluation.baselines import baselines
+from ..evaluation.calibration import fit_temperature
+from ..evaluation.page import write_page
+from ..evaluation.pictures import picture
+from ..evaluation.predict import PLAIN, batch_size, logits
+from ..evaluation.summary import Answers, summarise
+from ..networks.weights import save_weights
+from ..plan import Plan
+from ..planner.machine import measure
+from ..planner.network import macs
+from ..progress import Progress
+from ..record import write_json
+from ..report import Report
+from ..training import checkpoint
+from .prepare_run import baseline_seconds, part
+
+if TYPE_CHECKING:
+    from ..datasets.split import Split
+    from ..datasets.survey import Survey
+    from ..training.history import History
+
+
+def validation(plan: Plan, survey: Survey, split: Split) -> Callable[[nn.Module], dict[str, float]]:
+    """What the loop asks now and then: accuracy and log loss on the validation part."""
+    rows = split.validation if len(split.validation) else split.train[:1000]
+    batches = part(plan, survey, rows, batch_size(plan), shuffle=False)
+    labels = survey.labels[rows]
+
+    def scores(network: nn.Module) -> dict[str, float]:
+        raw = logits(network, batches.epoch(0), plan, views=PLAIN)
+        right = raw.argmax(1) == labels
+        shifted = raw - raw.max(1, keepdims=True)
+        lost = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(rows)), labels]
+        return {"accuracy": float(right.mean()), "log_loss": float(lost.mean())}
+
+    return scores
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finish:
+    """Everything that judging a finished training needs."""
+
+    run: Path
+    survey: Survey
+    plan: Plan
+    split: Split
+    started: float
+    progress: Progress
+
+    def judge(self, network: nn.Module, history: History) -> Report:
+        """Weights, temperature, test answers, baselines, report: written to the run folder."""
+        self._choose(network, history)
+        save_weights(network, self.run / "weights.safetensors")
+        held = self.split.validation
+        temperature = 1.0
+        if len(held):
+            temperature = fit_temperature(self._logits(network, held), self._labels(held))
+        self.progress.say("judging on the test part, for the first and only time")
+        test = Answers(
+            self._logits(network, self.split.test),
+            self._labels(self.split.test),
+            [self.survey.key(int(row)) for row in self.split.test],
+        )
+        report = summarise(
+            self.survey.card,
+            self.plan,
+            test,
+            temperature=temperature,
+            sizes={
+                "train": len(self.split.train),
+                "validation": len(held),
+                "test": len(self.split.test),
+            },
+            baselines=self._baselines(),
+            history=history.of("validation"),
+            cost=self._cost(history),
+            groups=self._groups(),
+            picture=self._picture,
+        )
+        seconds = round(time.monotonic() - self.started, 2)
+        report = dataclasses.replace(report, cost={**report.cost, "seconds": seconds})
+        write_page(report, self.survey.card, self.plan, self.run / "report.html")
+        write_json(self.run / "report.json", report.to_dict())
+        return report
+
+    def _choose(self, network: nn.Module, history: History) -> None:
+        """The best weights instead of the last, when they were better by more than luck."""
+        n = max(len(self.split.validation), 1)
+        luck = float(np.sqrt(max(history.score * (1 - history.score), 1e-4) / n))
+        if history.best <= history.score + luck:
+            return
+        best = checkpoint.load_best(self.run / "checkpoint")
+        if best is not None:
+            network.load_state_dict(best.tensors)
+            self.progress.say(f"the weights of step {history.best_step} were better: kept")
+
+    def _logits(self, network: nn.Module, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        batches = part(self.plan, self.survey, rows, batch_size(self.plan), shuffle=False)
+        return logits(network, batches.epoch(0), self.plan)
+
+    def _labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(self.survey.labels[rows], np.int64)
+
+    def _picture(self, at: int) -> str:
+        """The test sample at a position, drawn as the network sees it."""
+        x = self.survey.store.gather(self.split.test[at : at + 1])[0].numpy()
+        return picture(x, low=self.plan.data.low, high=self.plan.data.high)
+
+    def _baselines(self) -> Any:
+        train, test = self.split.train, self.split.test
+        return baselines(
+            self.survey.store.gather,
+            (train, self._labels(train)),
+            (test, self._labels(test)),
+            seconds=baseline_seconds(self.plan.budget or 600.0),
+            seed=self.plan.seed,
+        )
+
+    def _groups(self) -> dict[str, Any]:
+        return {
+            "exact_duplicates": self.survey.card.duplicate_count,
+            "rule": "exact copies stay on one side of a split that Foveal draws",
+        }
+
+    def _cost(self, history: History) -> dict[str, Any]:
+        plan = self.plan
+        machine = measure(plan.fit.device)
+        each = macs(plan.net, plan.data.size, plan.data.channels, len(plan.classes))
+        rate = history.samples_per_second
+        return {
+            "seconds": 0.0,
+            "training_seconds": round(history.seconds, 2),
+            "samples_per_second": round(rate, 1),
+            "peak_memory_mb": peak_memory_mb(),
+            "macs_per_sample": each,
+            "fraction_of_peak": round(6 * each * rate / (machine.gflops * 1e9), 3),
+            "steps": history.steps,
+            "device": plan.fit.device,
+            "machine": machine.name,
+            "threads": plan.fit.threads,
+            "precision": plan.fit.precision,
+        }
+
+
+def peak_memory_mb() -> int:
+    """Most resident memory this process ever had, in 2^20 bytes; 0 where it is not told."""
+    try:
+        import resource
+    except ImportError:  # not on every system
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 2**20) if sys.platform == "darwin" else round(peak / 1024)

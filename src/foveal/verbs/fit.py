@@ -1,0 +1,59 @@
+"""From a path or arrays to a model, in one call."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..progress import SILENT, Progress
+from .model import Model, load
+from .plan import Wish
+from .source import Source, examine, examine_arrays
+from .train import train_survey
+
+
+def fit(
+    data: Any,
+    y: Sequence[Any] | None = None,
+    *,
+    x_test: Any = None,
+    y_test: Sequence[Any] | None = None,
+    budget: str | float | None = "5m",
+    epochs: float | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    symmetry: str = "auto",
+    changes: dict[str, str] | None = None,
+    name: str = "arrays",
+    progress: Progress = SILENT,
+) -> Model:
+    """Fit a network and judge it; the run folder stays in ``model.run``.
+
+    Args:
+        data: a path as `foveal train` takes it, or an array ``(N, *S)`` or ``(N, *S, C)``.
+        y: one class per sample, for arrays: names or numbers.
+        x_test, y_test: a test part; held back from ``data`` when None.
+        budget: time for everything, as "5m", "90s" or seconds; ignored when ``epochs`` is given.
+        out: the run folder; a new temporary one when None.
+
+    Raises: DataError, PlanError with how to mend.
+    """
+    from ..duration import seconds
+
+    started = time.monotonic()
+    limit = None if epochs is not None or budget is None else seconds(budget)
+    wish = Wish("auto", limit, epochs, seed, symmetry, changes or {})
+    folder = Path(tempfile.mkdtemp(prefix="foveal-")) if out is None else Path(out)
+    source = None
+    if isinstance(data, str | Path):
+        source = Source(str(data))
+        survey = examine(source, progress=progress)
+    else:
+        survey = examine_arrays(
+            data, [] if y is None else y, x_test=x_test, y_test=y_test, name=name, progress=progress
+        )
+    train_survey(survey, wish, source, folder, started, progress)
+    return load(folder)

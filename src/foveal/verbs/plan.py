@@ -1,0 +1,137 @@
+"""The network and the training that the data, the machine and the time ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PlanError
+from ..plan import Plan
+from ..progress import SILENT, Progress
+from .source import Source, examine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..datasets.split import Split
+    from ..datasets.survey import Survey
+
+DEFAULT_BUDGET = 600.0
+LOOKED_AT = 3000  # training samples that the mirror test may see
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for: time, symmetry, edits. ``budget`` None means ``epochs`` decides."""
+
+    task: str = "auto"
+    budget: float | None = None
+    epochs: float | None = None
+    seed: int = 0
+    symmetry: str = "auto"
+    changes: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def plan(
+    path: str | Path,
+    *,
+    task: str = "auto",
+    test: str | Path | None = None,
+    budget: float | None = None,
+    epochs: float | None = None,
+    seed: int = 0,
+    symmetry: str = "auto",
+    changes: dict[str, str] | None = None,
+    bad_files: str = "skip",
+    progress: Progress = SILENT,
+) -> Plan:
+    """The complete plan for a data set, each number with its reason; nothing is trained.
+
+    budget: seconds for the whole command (600 when neither it nor ``epochs`` is given).
+    changes: edits such as ``{"net.widths": "[16, 32, 64]"}``.
+    Raises: DataError for unusable data, PlanError for an impossible wish.
+    """
+    survey = examine(Source(str(path), str(test) if test else None, bad_files), progress=progress)
+    wish = Wish(task, budget, epochs, seed, symmetry, changes or {})
+    drawn, survey, split = draw(survey, wish, progress=progress)
+    from .prepare_run import measured, part, timed
+
+    if drawn.budget is None:
+        batches = part(drawn, survey, split.train, drawn.fit.batch, shuffle=True)
+        return timed(drawn, 1.0, len(batches), 0.0)
+    return measured(drawn, survey, split, drawn.budget)[0]
+
+
+def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Plan, Survey, Split]:
+    """A plan for surveyed data, the survey with its rows as planned, and the split."""
+    from ..planner.machine import measure
+    from ..planner.make import make_plan
+
+    _check(wish)
+    budget = DEFAULT_BUDGET if wish.budget is None and wish.epochs is None else wish.budget
+    asked: dict[str, Any] = {
+        "budget": budget,
+        "epochs": wish.epochs,
+        "seed": wish.seed,
+        "symmetry": wish.symmetry,
+        "changes": wish.changes,
+    }
+    progress.say("measuring this machine")
+    machine = measure()
+    plan = make_plan(survey.card, machine, **asked)
+    survey, split = laid_out(survey, plan, progress=progress)
+    if wish.symmetry == "auto":
+        evidence = _mirrors(survey, split, plan)
+        plan = make_plan(survey.card, machine, evidence=evidence, **asked)
+    return plan, survey, split
+
+
+def laid_out(survey: Survey, plan: Plan, *, progress: Progress = SILENT) -> tuple[Survey, Split]:
+    """The survey with its rows as the plan wants them, and the rows of each part."""
+    from ..datasets.split import Split, split
+    from ..datasets.survey import stored
+
+    survey = dataclasses.replace(survey, store=stored(survey, plan.data, progress=progress))
+    drawn = split(
+        survey.labels,
+        survey.parts,
+        survey.hashes,
+        validation=plan.data.validation,
+        test=plan.data.test,
+        seed=plan.seed,
+    )
+    labelled = survey.labels >= 0
+    rows = (drawn.train, drawn.validation, drawn.test)
+    return survey, Split(*(r[labelled[r]] for r in rows))
+
+
+def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
+    """The mirror test on training rows alone."""
+    import numpy as np
+
+    from ..planner.symmetry import mirror_evidence
+
+    rng = np.random.default_rng(plan.seed)
+    rows = np.sort(rng.permutation(split.train)[:LOOKED_AT])
+    axes = [(a.name, a.mirrors) for a in plan.axes]
+    x = survey.store.gather(rows).numpy()
+    return mirror_evidence(x, survey.labels[rows], axes, plan.seed)
+
+
+def _check(wish: Wish) -> None:
+    if wish.task not in ("auto", "classify"):
+        from .. import tasks
+        from ..find import load
+
+        load(tasks, wish.task)
+    if wish.budget is not None and wish.epochs is not None:
+        raise PlanError(
+            "both a budget and a number of epochs were given",
+            where="--budget, --epochs",
+            mend="give one: a budget in time, or the passes over the data",
+        )
+    for name, value in (("--budget", wish.budget), ("--epochs", wish.epochs)):
+        if value is not None and not 0 < value < 1e9:
+            raise PlanError(
+                f"{value:g} is not a time or a count", where=name, mend="give more than 0"
+            )

@@ -1,0 +1,170 @@
+"""From a plan to a network that is ready to train, and to a number of steps that fits the time."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .. import tasks
+from ..datasets.augment import augment
+from ..datasets.batches import Batches
+from ..find import load
+from ..networks.build import build
+from ..plan import Plan, replace_part
+from ..tasks import Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..datasets.split import Split
+    from ..datasets.survey import Survey
+    from ..networks.build import Network
+
+STEM_SAMPLES = 4000
+
+
+def task_of(plan: Plan) -> Task:
+    """The task that the plan names."""
+    found: Task = load(tasks, plan.task).TASK
+    return found
+
+
+def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
+    """The network with first weights: whitening and base rates come from training rows alone."""
+    task = task_of(plan)
+    counts = np.bincount(survey.labels[split.train], minlength=len(plan.classes))
+    prior = torch.from_numpy((counts + 1e-3) / (counts + 1e-3).sum()).float()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        head = task.head(plan, plan.net.widths[-1], prior)
+    network = build(plan, head)
+    rng = np.random.default_rng(plan.seed)
+    rows = np.sort(rng.permutation(split.train)[:STEM_SAMPLES])
+    network.fit_stem(survey.store.gather(rows))
+    return network
+
+
+def part(plan: Plan, survey: Survey, rows: NDArray[np.int64], batch: int, shuffle: bool) -> Batches:
+    """Batches of some rows with their targets."""
+    targets = torch.from_numpy(survey.labels[rows].astype(np.int64))
+    return Batches(
+        survey.store,
+        rows,
+        targets,
+        batch=batch,
+        seed=plan.seed,
+        device=plan.fit.device,
+        shuffle=shuffle,
+    )
+
+
+def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float, float]:
+    """Seconds of one training step and of one forward pass alone, per batch, on a copy."""
+    from ..layers.memory import channels_last, kernels_channels_last
+
+    device = torch.device(plan.fit.device)
+    clone = copy.deepcopy(network).to(device)
+    if plan.fit.channels_last:
+        kernels_channels_last(clone)
+    task = task_of(plan)
+    x = next(batches.epoch(0))
+    small = max(1, len(x.index) // 8)
+    took = []
+    for count in (small, len(x.index)):  # the first, small one warms up
+        start = time.perf_counter()
+        picked = x.x[:count].to(device)
+        assert x.y is not None
+        moved = augment(
+            picked, plan.augment, generator=torch.Generator(), epoch=0, index=x.index[:count]
+        )
+        moved = channels_last(moved) if plan.fit.channels_last else moved
+        half = torch.autocast(device.type, torch.bfloat16, enabled=plan.fit.precision == "bf16")
+        with half:
+            raw = clone(moved)
+        middle = _now(device)
+        task.loss(raw.float(), x.y[:count], None, 0.1).backward()  # type: ignore[no-untyped-call]
+        took.append((_now(device) - start, middle - start))
+    return took[-1]
+
+
+def measured(plan: Plan, survey: Survey, split: Split, seconds: float) -> tuple[Plan, float]:
+    """The plan with the steps that fit ``seconds``, and those of them that judging will take."""
+    network = new_network(plan, survey, split)
+    batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
+    step, forward = step_seconds(network, plan, batches)
+    judged = fewer_views(plan, forward / batches.size, split, seconds)
+    reserve = judging_seconds(judged, forward / batches.size, split)
+    return timed(judged, step, len(batches), seconds - reserve), reserve
+
+
+def timed(plan: Plan, step: float, per_epoch: int, seconds: float) -> Plan:
+    """The plan with the steps that ``seconds`` of training hold, at ``step`` seconds each."""
+    from ..planner.fitting import MOST_EPOCHS
+
+    if plan.why.get("fit.steps", "").startswith("set by you"):
+        return plan
+    if plan.why.get("fit.epochs", "").startswith("set by you") or plan.budget is None:
+        steps = max(1, round(plan.fit.epochs * per_epoch))
+        why = f"{plan.fit.epochs:g} epochs of {per_epoch} batches"
+        return _with(plan, plan.fit.epochs, steps, plan.why["fit.epochs"], why)
+    most = MOST_EPOCHS * per_epoch
+    steps = int(max(1, min(most, seconds / step)))
+    why = f"{plan.fit.batch} samples took {step * 1000:.0f} ms; {seconds:.0f} s hold {steps} steps"
+    if steps >= most:
+        why += f" (more than {MOST_EPOCHS:.0f} epochs were never worth their time)"
+    return _with(plan, round(steps / per_epoch, 3), steps, why, why)
+
+
+def _with(plan: Plan, epochs: float, steps: int, why_epochs: str, why_steps: str) -> Plan:
+    why = {**plan.why, "fit.epochs": why_epochs, "fit.steps": why_steps}
+    return dataclasses.replace(replace_part(plan, "fit", epochs=epochs, steps=steps), why=why)
+
+
+def capped(plan: Plan) -> bool:
+    """Whether the steps are limited by something else than the time."""
+    return "never worth" in plan.why["fit.steps"] or plan.why["fit.steps"].startswith("set by you")
+
+
+def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan:
+    """The plan with as many views as cost at most a fourteenth of the budget.
+
+    forward: seconds of one sample's forward pass.
+    """
+    from ..evaluation.predict import planned_views
+
+    once = forward * (len(split.validation) + len(split.test))
+    fewer: tuple[dict[str, Any], ...] = ({}, {"shift": 0}, {"shift": 0, "mirror": False})
+    for changes in fewer:
+        trial = replace_part(plan, "judge", **changes)
+        if once * len(planned_views(trial)) <= budget / 14:
+            break
+    if trial.judge == plan.judge:
+        return plan
+    reason = f"more views of {len(split.test)} test samples would cost too much of the time"
+    why = {**plan.why, "judge.shift": reason, "judge.mirror": reason}
+    return dataclasses.replace(trial, why=why)
+
+
+def judging_seconds(plan: Plan, forward: float, split: Split) -> float:
+    """Seconds from the last training step to the finished report."""
+    from ..evaluation.predict import planned_views
+
+    assert plan.budget is not None
+    views = forward * (len(split.validation) + len(split.test)) * len(planned_views(plan))
+    return views + baseline_seconds(plan.budget) + 1.5 + 0.01 * plan.budget
+
+
+def baseline_seconds(budget: float) -> float:
+    """What the simple baselines may take: a fiftieth of the time, at most ten seconds."""
+    return min(10.0, 0.02 * budget)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
