@@ -83,7 +83,8 @@ class Journey:
         self.clock = time.monotonic if deadline is None else deadline.clock
         self.began = self.lap = self.checked = self.saved = self.told = self.clock()
         self.checked_step = 0
-        self.save_seconds = self.validation_seconds = self.validating = 0.0
+        self.save_seconds = self.validating = 0.0
+        self.validation_seconds: float | None = None  # not known yet
         self.loss, self.losses, self.rate = 0.0, 0, 0.0
         self.pending: State | None = None
         self.buffers = [b for b in network.buffers() if b.is_floating_point()]
@@ -214,12 +215,14 @@ class Journey:
         """Seconds of what is left that validations and the last checkpoint will take."""
         assert self.deadline is not None
         ahead = max(1, (self.at.total - self.at.step) // self.interval)
-        one = self.validation_seconds or TOLERANCE * self.deadline.seconds
+        one = self.validation_seconds
+        if one is None:
+            one = TOLERANCE / 2 * self.deadline.seconds
         return max(one, min(ahead * one, SHARE * self.deadline.left())) + self.save_seconds
 
     def _may(self, now: float) -> bool:
         """Whether validations have not yet had their share of the time (deadlines only)."""
-        spent = self.validating + self.validation_seconds
+        spent = self.validating + (self.validation_seconds or 0.0)
         return self.deadline is None or spent <= SHARE * (self.at.seconds + now - self.began)
 
     def _validate(self) -> None:
@@ -235,7 +238,7 @@ class Journey:
         self.network.train()
         now = self.clock()
         self.validation_seconds = now - began
-        self.validating += self.validation_seconds
+        self.validating += now - began
         at.validated = at.step
         self._tell(
             "validation",
