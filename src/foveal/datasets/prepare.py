@@ -110,7 +110,12 @@ def grey(x: Values) -> Values:
 
 def has_colour(x: Values) -> bool:
     """Whether the three channels of ``x`` ``(3, *S)`` differ anywhere."""
-    return not (np.array_equal(x[0], x[1]) and np.array_equal(x[0], x[2]))
+    return bool((x[0] != x[1]).any() or (x[0] != x[2]).any())
+
+
+def cells_first(x: Values) -> Values:
+    """``(C, *S)`` seen as ``(*S, C)``; contiguous where ``x`` was read cell by cell."""
+    return x.transpose(*range(1, x.ndim), 0)
 
 
 def shaped(x: Values, data: DataPart) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from .cache import Store, key_of
 from .draft import Draft
 from .facts import VERSION, Facts, Form
 from .listing import Listing
-from .prepare import ALPHA_MODES, has_colour, on_white, prepare
+from .prepare import ALPHA_MODES, cells_first, has_colour, on_white, prepare
 from .size import working_fit, working_size
 from .statistics import Statistics
 
@@ -28,6 +29,7 @@ PROBES = 512
 _PROBE_BYTES = 64 * 2**20
 _CHUNK_BYTES = 8 * 2**20
 _CHUNK = 256
+_WORTH = 128 * 128
 _DEPTHS = ("uint8", "uint16", "float32")
 Values = NDArray[Any]
 
@@ -86,6 +88,11 @@ class Probe:
         why = {"size": why_size, "fit": why_fit}
         return Form(size, fit, channels, dtype, why, self.axes[rank])
 
+    def threads(self) -> int:
+        """Two where decoding an item takes long enough to pay for handing it over."""
+        cells = [math.prod(size) for size in self.sizes]
+        return 2 if sum(cells) >= _WORTH * len(cells) > 0 else 1
+
     def read(self, i: int) -> Sample:
         return self.kept.pop(i, None) or self.listing.read(i)
 
@@ -115,11 +122,11 @@ def seen_channels(sample: Sample) -> tuple[Values, bool]:
     return x, x is not sample.x
 
 
-def look(sample: Sample, form: Form) -> Seen:
+def look(sample: Sample, part: DataPart) -> Seen:
     """Everything noted of one sample. Raises: DataError when it cannot be used."""
     x, _ = seen_channels(sample)
-    row = prepare(sample.x, form.part(), key=sample.key)
-    cells = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    row = prepare(sample.x, part, key=sample.key)
+    cells = np.ascontiguousarray(cells_first(x))
     mixed = hashlib.blake2b(f"{cells.shape}{cells.dtype.str}".encode(), digest_size=8)
     mixed.update(cells.data)
     return Seen(
@@ -128,7 +135,7 @@ def look(sample: Sample, form: Form) -> Seen:
         channels=len(x),
         dtype=depth(sample.x),
         hash=int.from_bytes(mixed.digest(), "little"),
-        row=np.moveaxis(row, 0, -1),
+        row=cells_first(row),
     )
 
 
@@ -165,7 +172,7 @@ class _Reading:
 
     def __init__(self, listing: Listing, form: Form, memory: bool, progress: Progress) -> None:
         self.listing, self.form, self.progress = listing, form, progress
-        self.memory = memory
+        self.memory, self.part = memory, form.part()
         self.facts = Facts.blank(len(listing), form)
         self.modes: dict[str, int] = {}
         self.reasons: dict[str, str] = {}
@@ -196,7 +203,7 @@ class _Reading:
 
     def _one(self, read: Callable[[int], Sample], i: int, stop: bool) -> Seen | str:
         try:
-            return look(read(i), self.form)
+            return look(read(i), self.part)
         except DataError as error:
             if stop:
                 raise DataError(

@@ -17,10 +17,9 @@ from .draft import Draft
 from .examine import examine
 from .facts import Facts, load, save
 from .listing import Listing
-from .prepare import prepare
+from .prepare import cells_first, prepare
 from .reading import Probe, read_all, store_key
 
-THREADS = 2
 SHOWN = 10
 FORGIVEN_FROM = 20
 _CHUNK_BYTES = 8 * 2**20
@@ -64,7 +63,7 @@ def survey(
     *,
     bad_files: Literal["skip", "stop"] = "skip",
     limit: float = 0.01,
-    threads: int = THREADS,
+    threads: int | None = None,
     remember: bool = True,
     progress: Progress = SILENT,
 ) -> Survey:
@@ -77,7 +76,7 @@ def survey(
         bad_files: "skip" leaves bad files out, while they are few; "stop" stops at the first.
         limit: share of each class that may be bad. A class of 20 or more may lose one file
             whatever the share; a smaller one none beyond it.
-        threads: items decoded at the same time.
+        threads: items decoded at the same time; None takes two where items are large.
         remember: False touches no disk, and keeps the store in memory: for small arrays that
             are there already.
 
@@ -122,14 +121,14 @@ def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> St
         chunk = max(1, min(256, _CHUNK_BYTES // draft.form.row_bytes))
         for at in range(0, count, chunk):
             items = [listing.read(int(i)) for i in survey.usable[at : at + chunk]]
-            rows = [np.moveaxis(prepare(s.x, data, key=s.key), 0, -1) for s in items]
+            rows = [cells_first(prepare(s.x, data, key=s.key)) for s in items]
             draft.add(np.stack(rows))
             tick(len(rows))
         return draft.finish(key)
 
 
 def _read(
-    listing: Listing, bad_files: str, threads: int, remember: bool, progress: Progress
+    listing: Listing, bad_files: str, threads: int | None, remember: bool, progress: Progress
 ) -> tuple[Facts, Store]:
     probe = Probe(listing)
     form = probe.form()
@@ -141,7 +140,7 @@ def _read(
         listing,
         probe,
         form,
-        threads=threads,
+        threads=probe.threads() if threads is None else threads,
         stop=bad_files == "stop",
         memory=not remember,
         progress=progress,
