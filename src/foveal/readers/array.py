@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import threading
 import zipfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ MOST_BYTES = 4 * 2**30  # of one array
 MOST_FROM_SMALL = 2**30  # of one array packed in a file of under 20 MB: bombs stop here
 _SMALL = 20 * 2**20
 MOST_ITEM = 400 * 2**20  # of one array that is one item
-_CHANNELS = 4  # an end axis of at most this many cells holds channels
+MOST_CHANNELS = 4  # an end axis of at most this many cells holds channels
 _AXES: dict[int, tuple[Axis, ...]] = {
     1: (Axis("position", kind="order", mirrors=False),),
     2: IMAGE_AXES,
@@ -73,7 +74,7 @@ def axes_of(
 
     Raises: DataError when no such reading exists.
     """
-    ends = [i for i in (-1, 0) if len(shape) > 1 and shape[i] <= _CHANNELS]
+    ends = [i for i in (-1, 0) if len(shape) > 1 and shape[i] <= MOST_CHANNELS]
     if axes is not None:
         if len(shape) == len(axes):
             return axes, None
@@ -149,24 +150,57 @@ def load_npy(file: IO[bytes], size: int, key: str, most: int = MOST_BYTES) -> ND
     return flat.reshape(shape[::-1]).transpose() if fortran else flat.reshape(shape)
 
 
-def map_npy(path: Path, offset: int, size: int, key: str) -> NDArray[np.generic]:
-    """The array of ``size`` bytes that begins ``offset`` bytes into a file, as a memory map.
+class Rows:
+    """A stack ``(N, ...)`` on disk, one row read at a time: memory does not grow with N."""
 
-    Raises: DataError as ``load_npy``, save that its size has no limit.
+    def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115: rows are read until the end
+        self._offset, self._where = offset, str(path)
+        self._bytes = math.prod(shape[1:]) * self.dtype.itemsize
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, row: int) -> NDArray[np.generic]:
+        flat = np.empty(self._bytes, np.uint8)
+        with self._lock:
+            self._file.seek(self._offset + row * self._bytes)
+            got = self._file.readinto(flat.data)
+        if got != self._bytes:
+            raise unreadable(f"row {row} is no longer in the file", self._where)
+        values = flat.view(self.dtype).reshape(self.shape[1:])
+        return values if self.dtype.isnative else values.astype(self.dtype.newbyteorder("="))
+
+    def whole(self) -> NDArray[np.generic]:
+        """All rows at once, for labels. Raises: DataError when they are over 4 GiB."""
+        if len(self) * self._bytes > MOST_BYTES:
+            raise unreadable("too large to be loaded", self._where)
+        rows = [self[i] for i in range(len(self))]
+        return np.stack(rows) if rows else np.empty(self.shape, self.dtype)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+
+def open_rows(path: Path, offset: int, size: int, key: str) -> Rows | NDArray[np.generic]:
+    """The stack whose .npy image of ``size`` bytes begins ``offset`` bytes into a file.
+
+    It is loaded whole when columns come first, for then no row lies in one place.
+    Raises: DataError as ``load_npy``; rows on disk have no limit but the length of the file.
     """
     try:
         with open(path, "rb") as file:
             file.seek(offset)
             shape, fortran, dtype, start = header(file, size, key)
-        if not math.prod(shape):
-            return np.empty(shape, dtype)
-        begin = offset + start
-        mapped: NDArray[np.generic] = np.memmap(  # type: ignore[call-overload]
-            path, dtype, "r", begin, shape, "F" if fortran else "C"
-        )
-        return mapped
-    except (OSError, ValueError, OverflowError) as error:
-        raise unreadable(f"cannot be mapped ({error})", key) from error
+            if not fortran and len(shape) > 1 and math.prod(shape[1:]):
+                return Rows(path, offset + start, shape, dtype)
+            file.seek(offset)
+            return load_npy(file, size, key)
+    except OSError as error:
+        raise unreadable(f"cannot be read ({error.strerror})", key) from error
 
 
 def header(

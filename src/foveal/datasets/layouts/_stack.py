@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...grid import Axis, Sample
-from ...readers.array import as_sample
+from ...readers.array import Rows, as_sample
 from ..listing import Listing, encode, parts_present, stamp_of
 from ._parts import with_label
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """One stack: ``x`` ``(N, ...)`` (may be a memory map), ``y`` ``(N,)``, ``(N, 1)`` or None."""
+    """One stack: ``x`` ``(N, ...)``, in memory or on disk; ``y`` ``(N,)`` or ``(N, 1)``."""
 
     name: str
     part: int
-    x: NDArray[np.generic]
-    y: NDArray[np.generic] | None
+    x: NDArray[np.generic] | Rows
+    y: NDArray[np.generic]
 
 
 class _Keys(Sequence[str]):
@@ -103,7 +103,7 @@ def _reader(
 ) -> Callable[[int], Sample]:
     def read(position: int) -> Sample:
         piece, row = keys.locate(position)
-        # A copy: rows of a map cannot be written to, and torch wants memory it could write.
+        # A copy, so that what is done to one sample never reaches the user's array.
         return as_sample(np.array(pieces[piece].x[row]), keys[position], axes)
 
     return read
@@ -111,14 +111,12 @@ def _reader(
 
 def _class_names(piece: Piece, path: str) -> list[str | None]:
     """One class name per row: whole numbers in digits, text as it is."""
-    if piece.x.ndim < 2 or piece.x.dtype.kind not in "biuf":
+    if len(piece.x.shape) < 2 or piece.x.dtype.kind not in "biuf":
         raise DataError(
             f"{piece.name} is not a stack of items: shape {piece.x.shape} of {piece.x.dtype}",
             where=path,
             mend="give an array of numbers (N, ...), with one row per item",
         )
-    if piece.y is None:
-        return [None] * len(piece.x)
     y = piece.y.reshape(len(piece.y), -1) if piece.y.ndim else piece.y.reshape(0, 1)
     if y.shape != (len(piece.x), 1):
         raise DataError(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ...errors import DataError
-from ...readers.array import load_member, map_npy, open_npz
+from ...readers import unreadable
+from ...readers.array import Rows, load_member, open_npz, open_rows
 from ..listing import Listing, stamp_of
 from ..names import paper
 from ..source import FolderSource
@@ -20,6 +21,8 @@ from ._stack import Piece, stacked
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Stack = Rows | NDArray[np.generic]
 
 _X, _Y = ("x", "images", "image", "data", "pictures"), ("y", "labels", "label", "targets", "target")
 _STEP = re.compile(r"[^a-z0-9]+")
@@ -59,61 +62,69 @@ def _files(place: Place) -> list[Path]:
 
 
 def _listing(place: Place) -> Listing:
-    arrays: dict[str, NDArray[np.generic]] = {}
     files = _files(place)
+    stacks: dict[str, Stack] = {}
     for path in files:
-        if path.suffix.lower() == ".npz":
-            arrays |= npz(path)
-        else:
-            arrays[path.stem] = map_npy(path, 0, path.stat().st_size, str(path))
-    known = {r: name for name in arrays if (r := role(name))}
+        stacks |= npz(path) if _packed(path) else {path.stem: _npy(path)}
+    known = {r: name for name in stacks if (r := role(name))}
     pieces = []
-    for part, kind in sorted(known):
-        if kind != "x":
-            continue
+    for part, name in sorted((part, name) for (part, kind), name in known.items() if kind == "x"):
         if (part, "y") not in known:
             raise DataError(
-                f"array {known[part, 'x']!r} has no labels; there are: {', '.join(arrays)}",
+                f"array {name!r} has no labels; there are: {', '.join(stacks)[:200]}",
                 where=str(place.path),
                 mend="name them x and y, or train_images and train_labels",
             )
-        name = known[part, "x"]
-        pieces.append(Piece(name, part, arrays[name], arrays[known[part, "y"]]))
+        labels = stacks[known[part, "y"]]
+        whole = labels if not isinstance(labels, Rows) else labels.whole()
+        pieces.append(Piece(name, part, stacks[name], whole))
     if not pieces:
         raise DataError(
-            f"no array is named as items are; there are: {', '.join(arrays)[:200] or 'none'}",
+            f"no array is named as items are; there are: {', '.join(stacks)[:200] or 'none'}",
             where=str(place.path),
             mend="name them x and y, x_train and y_train, or train_images and train_labels",
         )
     about = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    kind = "npz" if files[0].suffix.lower() == ".npz" else "npy"
+    kind = "npz" if _packed(files[0]) else "npy"
     return stacked(place.path, place.name, kind, pieces, stamp_of(about))
 
 
-def npz(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays of an .npz whose names tell a role; mapped where they lie unpacked in it.
+def _packed(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
+def _npy(path: Path) -> Stack:
+    return open_rows(path, 0, path.stat().st_size, str(path))
+
+
+def npz(path: Path) -> dict[str, Stack]:
+    """The arrays of an .npz whose names tell a role, or all when none does; those that lie
+    unpacked in it stay on disk.
 
     Raises: DataError naming the file and the array that cannot be used.
     """
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        members = open_npz(file, size, str(path))
-        wanted = {name: info for name, info in members.items() if role(name)} or members
-        return {name: _member(file, path, info, size) for name, info in wanted.items()}
+    try:
+        with open(path, "rb") as file:
+            size = path.stat().st_size
+            members = open_npz(file, size, str(path))
+            wanted = {name: info for name, info in members.items() if role(name)} or members
+            return {name: _member(file, path, info, size) for name, info in wanted.items()}
+    except OSError as error:
+        raise unreadable(f"cannot be read ({error.strerror})", str(path)) from error
 
 
-def _member(file: IO[bytes], path: Path, info: zipfile.ZipInfo, size: int) -> NDArray[np.generic]:
+def _member(file: IO[bytes], path: Path, info: zipfile.ZipInfo, size: int) -> Stack:
     if info.compress_type != zipfile.ZIP_STORED:
         return load_member(file, info, size, str(path))
     file.seek(info.header_offset)
     head = file.read(30)
     if len(head) < 30 or head[:4] != b"PK\x03\x04":
-        raise DataError("damaged .npz archive", where=str(path), mend="write the file again")
+        raise unreadable("damaged .npz archive (no array where it should be)", str(path))
     names, extra = struct.unpack_from("<2H", head, 26)
     offset = info.header_offset + 30 + names + extra
     if offset + info.file_size > size:
-        raise DataError("the .npz archive ends too early", where=str(path), mend="write it again")
-    return map_npy(path, offset, info.file_size, f"{path}: {info.filename}")
+        raise unreadable("the .npz archive ends too early", str(path))
+    return open_rows(path, offset, info.file_size, f"{path}: {info.filename[:80]}")
 
 
 LAYOUT = Layout(

@@ -1,0 +1,113 @@
+"""Inputs to predict on: files, folders, archives and stacks of arrays, one item at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError
+from ..grid import IMAGE_AXES, Axis, Sample
+from ..readers import idx, read, unreadable
+from ..readers.array import MOST_CHANNELS, Rows, as_sample, axes_of, open_rows
+from .layouts.arrays import npz, role
+from .names import paper
+from .source import FolderSource, Source, open_source, read_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Item = tuple[str, Sample | DataError]
+
+
+def inputs(paths: Iterable[str | Path], axes: tuple[Axis, ...] = IMAGE_AXES) -> Iterator[Item]:
+    """Every item below ``paths``, as (key, Sample) or (key, why it cannot be used).
+
+    A folder or a zip gives every visible file at any depth, in natural order; files about the
+    set (README, licence) at its top are passed over. An array file is a stack when its name
+    says so ("x", "test_images") or its dimensions are more than one item has on ``axes``; else
+    it is one item. Memory does not grow with the number of items, save for packed stacks.
+    """
+    for path in map(Path, paths):
+        try:
+            if path.is_dir() or path.suffix.lower() == ".zip":
+                yield from _below(open_source(path), path, axes)
+            else:
+                yield from _file(path, str(path), axes)
+        except DataError as error:
+            yield str(path), error
+
+
+def _below(source: Source, path: Path, axes: tuple[Axis, ...]) -> Iterator[Item]:
+    for position, name in enumerate(source.names):
+        if "/" not in name and paper(name):
+            continue
+        if isinstance(source, FolderSource):
+            yield from _file(path / name, str(path / name), axes)
+        else:
+            key = f"{path}: {name}"
+            yield _one(partial(_entry, source, position, key), key)
+
+
+def _file(path: Path, key: str, axes: tuple[Axis, ...]) -> Iterator[Item]:
+    """The items of one file: several when it is a stack of arrays."""
+    low = path.name.lower()
+    try:
+        if low.endswith(".npz"):
+            stacks = npz(path)
+            for name, stack in stacks.items():
+                if (role(name) or (0, "x"))[1] == "x":
+                    yield from _rows(stack, f"{key}: {name}", axes, stacked=role(name) is not None)
+        elif low.endswith(".npy"):
+            stack = open_rows(path, 0, path.stat().st_size, key)
+            yield from _rows(stack, key, axes, stacked=role(path.stem) is not None)
+        elif low.endswith(idx.READER.suffixes):
+            yield from _rows(idx.load(read_file(path, key), key), key, axes, stacked=False)
+        else:
+            yield _one(lambda: read(read_file(path, key), key), key)
+    except DataError as error:
+        yield key, error
+    except OSError as error:
+        yield key, unreadable(f"cannot be read ({error.strerror})", key)
+
+
+def _rows(
+    stack: Rows | NDArray[np.generic], key: str, axes: tuple[Axis, ...], *, stacked: bool
+) -> Iterator[Item]:
+    if stack.dtype.kind not in "biuf":
+        raise unreadable(f"an array of {stack.dtype} holds no numbers", key)
+    if not stacked and _is_item(stack.shape, key, axes):
+        whole = stack.whole() if isinstance(stack, Rows) else stack
+        yield _one(partial(as_sample, whole, key, axes), key)
+        return
+    if len(stack.shape) <= len(axes):  # one word for the stack, not one for each of its rows
+        raise unreadable(f"an array of shape {stack.shape} is not a stack of items", key)
+    for row in range(stack.shape[0]):
+        yield _one(partial(_row, stack, row, f"{key}[{row}]", axes), f"{key}[{row}]")
+
+
+def _row(stack: Rows | NDArray[np.generic], row: int, key: str, axes: tuple[Axis, ...]) -> Sample:
+    return as_sample(np.array(stack[row]), key, axes)
+
+
+def _entry(source: Source, position: int, key: str) -> Sample:
+    return read(source.read(position), key)
+
+
+def _is_item(shape: tuple[int, ...], key: str, axes: tuple[Axis, ...]) -> bool:
+    """Whether an array of this shape is one item, and not a stack of them."""
+    if len(shape) == len(axes) + 1:
+        _, channel = axes_of(shape, key, axes)
+        return channel is not None and shape[channel] <= MOST_CHANNELS
+    return len(shape) <= len(axes)
+
+
+def _one(make: Callable[[], Sample], key: str) -> Item:
+    """The item, or the error in its place; an error of the source gets the key of the item."""
+    try:
+        return key, make()
+    except DataError as error:
+        return key, DataError(error.what, where=key, mend=error.mend)

@@ -1,0 +1,233 @@
+"""A csv or tsv file with a column of paths, a column of classes, and perhaps one of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...card import Skipped
+from ...errors import DataError
+from ...readers import read, reader_for
+from ..listing import Listing, encode, parts_present, stamp_of
+from ..names import Names
+from ..source import Source, open_source, read_file
+from . import Layout, Place
+from ._parts import part_of, with_label
+from ._table import Table, parse
+
+_LABELS = ("label", "labels", "class", "classes", "target", "category", "diagnosis", "y")
+_ENDINGS = (".csv", ".tsv")
+_SAMPLE = 200  # rows that are asked whether a column names files
+
+
+class _Files:
+    """The readable files of a source, found as tables name them: by path, by name, or without
+    ending. Only files of the source are ever found, so no path can lead out of it."""
+
+    def __init__(self, source: Source) -> None:
+        self._exact: dict[str, int] = {}
+        self._loose: dict[str, int] = {}
+        for position, name in enumerate(source.names):
+            if reader_for(name) is None:
+                continue
+            self._exact[name] = position
+            last = name.rpartition("/")[2]
+            for short in {last, last.rpartition(".")[0], name.rpartition(".")[0]} - {name}:
+                # A short name that two files share names neither.
+                self._loose[short] = -1 if short in self._loose else position
+
+    def find(self, value: str) -> int:
+        """The position of the file that a cell names, or -1."""
+        path = value.replace("\\", "/").removeprefix("./")
+        found = self._exact.get(path)
+        if found is None:
+            found = self._loose.get(path)
+        if found is None:
+            last = path.rpartition("/")[2]
+            found = self._exact.get(last, self._loose.get(last, -1)) if last else -1
+        return found
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the tables gave: one entry per item, in the order of the tables."""
+
+    items: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    parts: list[int] = field(default_factory=list)
+    left_out: list[Skipped] = field(default_factory=list)
+    seen: dict[int, int] = field(default_factory=dict)  # file -> entry
+
+    def add(self, file: int, label: str, part: int, key: str, line: str) -> None:
+        if file not in self.seen:
+            self.seen[file] = len(self.items)
+            self.items.append(file)
+            self.labels.append(label)
+            self.parts.append(part)
+            return
+        first = self.seen[file]
+        if self.labels[first] == label and self.parts[first] == part:
+            self.left_out.append(Skipped(key, f"{line}: listed twice"))
+            return
+        both = f"{self.labels[first]!r} and {label!r}"
+        what = both if self.labels[first] != label else "two parts"
+        self.left_out.append(Skipped(key, f"{line}: listed twice, with {what}"))
+        self.items[first] = -1  # neither can be trusted
+
+
+def _fits(place: Place) -> bool:
+    if place.source is None:
+        return place.path.suffix.lower() in _ENDINGS
+    if not (tables := _tables(place.source)):
+        return False
+    files = _Files(place.source)
+    return any(_names_files(place, position, files) for position in tables)
+
+
+def _tables(source: Source) -> list[int]:
+    """Tables at the top of the source."""
+    return [
+        i
+        for i, name in enumerate(source.names)
+        if "/" not in name and name.lower().endswith(_ENDINGS)
+    ]
+
+
+def _names_files(place: Place, position: int, files: _Files) -> bool:
+    assert place.source is not None, "a table among files lies in a source"
+    try:
+        table = parse(place.source.read(position), place.source.names[position])
+    except DataError:
+        return False  # a damaged table beside class folders is no reason to stop
+    return _path_column(table, files) is not None
+
+
+def _path_column(table: Table, files: _Files) -> int | None:
+    """The column most of whose first cells name files, if there is one."""
+    rows = table.rows[:_SAMPLE]
+    shares = [
+        sum(files.find(cells[column]) >= 0 for _, cells in rows) / max(len(rows), 1)
+        for column in range(len(table.header))
+    ]
+    best = max(range(len(shares)), key=shares.__getitem__, default=None)
+    return best if best is not None and shares[best] > 0.5 else None
+
+
+def _listing(place: Place) -> Listing:
+    source, tables = _contents(place)
+    files, rows = _Files(source), _Rows()
+    usable = [(name, table) for name, table in tables if _path_column(table, files) is not None]
+    if not usable:
+        name, table = tables[0]
+        raise DataError(
+            f"no column of {name!r} names files that are there; columns: {_shown(table.header)}",
+            where=str(place.path),
+            mend="add a column with the path of each picture, as seen from the table's folder",
+        )
+    by_part = [part_of(name.rpartition(".")[0]) for name, _ in usable]
+    if len(usable) > 1 and (None in by_part or len(set(by_part)) < len(by_part)):
+        raise DataError(
+            f"{len(usable)} tables name files: {_shown([name for name, _ in usable])}",
+            where=str(place.path),
+            mend="give the path of one table, or call them train.csv, val.csv and test.csv",
+        )
+    for (name, table), part in zip(usable, by_part, strict=True):
+        _collect(name, table, part or 0, files, rows, str(place.path))
+    return _build(place, source, rows, [table for _, table in usable])
+
+
+def _contents(place: Place) -> tuple[Source, list[tuple[str, Table]]]:
+    """The files that the tables can name, and the tables by name."""
+    if place.source is None:
+        content = read_file(place.path, str(place.path))
+        return open_source(place.path.parent), [(place.path.name, parse(content, str(place.path)))]
+    source, tables = place.source, []
+    for position in _tables(source):
+        name = source.names[position]
+        tables.append((name, parse(source.read(position), str(place.path / name))))
+    return source, tables
+
+
+def _collect(name: str, table: Table, part: int, files: _Files, rows: _Rows, where: str) -> None:
+    path = _path_column(table, files)
+    assert path is not None, "only tables with such a column come here"
+    split = _split_column(table, path)
+    label = _label_column(table, {path, split}, f"{where}: {name}")
+    for line, cells in table.rows:
+        found, place = files.find(cells[path]), f"{name} line {line}"
+        key = cells[path][:200]
+        if found < 0:
+            rows.left_out.append(Skipped(key, f"{place}: names no readable file, or several"))
+        elif not cells[label]:
+            rows.left_out.append(Skipped(key, f"{place}: has no class"))
+        else:
+            here = part if split is None else part_of(cells[split])
+            assert here is not None, "a column with other words is not the split"
+            rows.add(found, cells[label], here, key, place)
+    for line, count in table.ragged:
+        reason = f"has {count} cells, the header {len(table.header)}"
+        rows.left_out.append(Skipped(f"{name} line {line}", reason))
+
+
+def _split_column(table: Table, path: int) -> int | None:
+    """The column all of whose cells are names of parts, if there is one."""
+    for column in range(len(table.header)):
+        words = {cells[column] for _, cells in table.rows}
+        if column != path and words and all(part_of(word) is not None for word in words):
+            return column
+    return None
+
+
+def _label_column(table: Table, taken: set[int | None], where: str) -> int:
+    free = [i for i in range(len(table.header)) if i not in taken]
+    named = [i for i in free if table.header[i].lower() in _LABELS]
+    if len(named) == 1 or len(free) == 1:
+        return (named or free)[0]
+    raise DataError(
+        "the column of classes cannot be told: "
+        + (f"there are {_shown(table.header[i] for i in free)}" if free else "there is no other"),
+        where=where,
+        mend="name the column 'label', and no other one",
+    )
+
+
+def _build(place: Place, source: Source, rows: _Rows, tables: Sequence[Table]) -> Listing:
+    kept = [i for i, item in enumerate(rows.items) if item >= 0]
+    names: list[str | None] = [rows.labels[i] for i in kept]
+    labels, classes = encode(names, str(place.path))
+    if len(classes) < 2 or (len(kept) >= 20 and 2 * len(classes) > len(kept)):
+        raise DataError(
+            f"{len(kept)} items with {len(classes)} different labels are nothing to learn from",
+            where=str(place.path),
+            mend="give two classes at least, and several items of each",
+        )
+    positions = np.array([rows.items[i] for i in kept], np.int64)
+    parts = np.array([rows.parts[i] for i in kept], np.int8)
+    keys = Names(source.names[int(i)] for i in positions)
+    return Listing(
+        path=str(place.path),
+        name=place.name,
+        layout="table of paths",
+        keys=keys,
+        labels=labels,
+        parts=parts,
+        has_parts=parts_present(parts),
+        classes=classes,
+        read=with_label(lambda i: read(source.read(int(positions[i])), keys[i]), labels, classes),
+        stamp=stamp_of(source.stamp, "table", labels, parts, classes, keys.content),
+        left_out=tuple(rows.left_out),
+    )
+
+
+def _shown(names: Iterable[str]) -> str:
+    return ", ".join(repr(name[:40]) for name in list(names)[:8])
+
+
+LAYOUT = Layout(
+    order=30,
+    says="a csv or tsv file with a column of paths and a column named label",
+    fits=_fits,
+    listing=_listing,
+)
