@@ -51,10 +51,14 @@ def test_normalises_as_the_plan_says(rank):
         torch.testing.assert_close(got[:, i], by_hand, atol=1e-5, rtol=1e-5)
 
 
-def test_the_memory_layout_stays():
-    x = raw_for(2).contiguous(memory_format=torch.channels_last)
-    out = Normalise(plan_for(2).data)(x)
-    assert out.is_contiguous(memory_format=torch.channels_last)
+@each_rank
+def test_normalising_keeps_the_memory_layout_and_never_minds_it(rank):
+    normalise, x = Normalise(plan_for(rank).data), raw_for(rank)
+    turned = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    out, want = normalise(turned), normalise(x)
+    assert torch.equal(out, want)
+    assert out.stride() == turned.stride()
+    assert want.is_contiguous()
 
 
 @each_rank
