@@ -71,8 +71,8 @@ def test_padding_never_changes_an_answer(kind, rank, training):
 
 @pytest.mark.parametrize("rank", RANKS)
 @pytest.mark.parametrize("masked", [True, False])
-def test_batch_norm_remembers_as_torch_does(rank, masked):
-    ours, theirs = randomised(BatchNorm(4, momentum=0.3)), torch.nn.SyncBatchNorm(4).double()
+def test_batch_norm_remembers_means_and_unbiased_variances(rank, masked):
+    ours = randomised(BatchNorm(4, momentum=0.3))
     found = np.zeros((2, 4))
     found[1] = 1
     for seed in range(3):
@@ -82,7 +82,6 @@ def test_batch_norm_remembers_as_torch_does(rank, masked):
         real = torch.ones_like(x[:, :1]) if mask is None else mask
         mean, _, unbiased = reference.batch_statistics(x.numpy(), real.numpy())
         found = 0.7 * found + 0.3 * np.stack([mean, unbiased])
-    assert theirs.running_mean.shape == ours.running_mean.shape
     np.testing.assert_allclose(ours.running_mean, found[0], atol=1e-10)
     np.testing.assert_allclose(ours.running_var, found[1], atol=1e-10)
 
@@ -159,8 +158,6 @@ def test_half_precision_agrees_in_both_layouts(kind, rank):
     x, layer = grid(rank, channels=4).to(torch.bfloat16), norm(kind, 4)
     exact = layer(x.float())
     mask = torch.ones_like(x[:, :1])
-    if kind == "channel":
-        layer = layer.to(torch.bfloat16)
     for out in (layer(x), layer(channels_last(x)), layer(x, mask)):
         assert out.dtype == torch.bfloat16
         torch.testing.assert_close(out.float(), exact, atol=0.03, rtol=0.03)

@@ -119,10 +119,10 @@ def test_global_gives_zero_where_nothing_is_real(kind):
 
 
 def test_global_average_counts_exactly_in_half_precision():
-    # 1,001 is no bfloat16: a count kept in it would be 1,000 and the mean off by a step.
-    x = torch.ones(1, 1, 1500, dtype=torch.bfloat16)
-    mask = (torch.arange(1500) < 1001).view(1, 1, -1).to(torch.bfloat16)
-    assert GlobalPool("average")(x, mask).item() == 1.0
+    # 257 is no bfloat16: a count kept in it would be 256, and the mean one step too high.
+    x = torch.full((1, 1, 400), 1.984375, dtype=torch.bfloat16)
+    mask = (torch.arange(400) < 257).view(1, 1, -1).to(torch.bfloat16)
+    assert GlobalPool("average")(x, mask).item() == 1.984375
 
 
 @pytest.mark.parametrize("kind", ["max", "average"])
