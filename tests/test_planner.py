@@ -8,7 +8,7 @@ from foveal.card import Card
 from foveal.errors import PlanError
 from foveal.grid import Axis
 from foveal.networks.build import build
-from foveal.networks.cost import costs
+from foveal.networks.cost import cost
 from foveal.plan import Plan
 from foveal.planner import data, fitting, network
 from foveal.planner.machine import Machine, measure
@@ -40,6 +40,7 @@ def card(size=(32, 32), train=45000, **changes):
         digest="0",
         size=size,
         axes=axes,
+        why={"size": "as large as the pictures", "fit": "all of one shape"},
     )
     return dataclasses.replace(base, **changes)
 
@@ -95,7 +96,7 @@ def test_the_receptive_field_covers_the_object_or_says_how_far_it_reaches(size):
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (33, 32), (128, 96), (40,), (12, 10, 9)])
 def test_planned_multiply_adds_are_those_of_the_built_network(size):
     plan = make_plan(card(size), MACHINE, epochs=3.0)
-    counted = sum(c.macs for c in costs(build(plan), plan.data.channels, size))
+    counted = cost(build(plan), plan.data.channels, size).macs
     assert counted == network.macs(plan.net, size, plan.data.channels, len(plan.classes))
 
 

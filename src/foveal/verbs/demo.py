@@ -19,9 +19,11 @@ def demo(out: str | Path | None = None, *, progress: Progress = SILENT) -> Repor
     from sklearn.datasets import load_digits
 
     from .fit import fit
+    from .folder import free_folder
 
     digits = load_digits()
     # 17 grey levels as bytes: what a scanner would have written.
     x = np.asarray(digits.images * (255 / 16)).round().astype(np.uint8)
     y = [str(label) for label in digits.target]
+    out = None if out is None else free_folder(Path(out))
     return fit(x, y, budget=BUDGET, out=out, name="digits", progress=progress).report

@@ -14,16 +14,13 @@ KEPT_OUT = '/\\:*?"<>|'
 
 
 def new_folder(out: str | Path | None, name: str) -> Path:
-    """The folder for a new run: ``out``, or ``runs/<name>-<n>`` with the next free number.
+    """The folder for a new run: ``out``, or ``runs/<name>``, numbered when that is taken.
 
     Raises: RunError when ``out`` already holds a run, or cannot be made.
     """
     if out is None:
         plain = "".join("_" if c in KEPT_OUT or ord(c) < 32 else c for c in name).strip(". ")
-        number = 1
-        while (Path("runs") / f"{plain[:60] or 'run'}-{number}").exists():
-            number += 1
-        out = Path("runs") / f"{plain[:60] or 'run'}-{number}"
+        out = free_folder(Path("runs") / (plain[:60] or "run"))
     run = Path(out)
     if (run / "plan.json").exists():
         raise RunError(
@@ -42,6 +39,15 @@ def new_folder(out: str | Path | None, name: str) -> Path:
             mend="give a folder that you may write to",
         ) from error
     return run
+
+
+def free_folder(wanted: Path) -> Path:
+    """``wanted`` when nothing is there, else the first free of ``wanted-2``, ``wanted-3``, ..."""
+    number, free = 1, wanted
+    while free.exists():
+        number += 1
+        free = wanted.with_name(f"{wanted.name}-{number}")
+    return free
 
 
 def begin(run: Path, card: Card, plan: Plan, source: Source | None) -> None:

@@ -112,7 +112,7 @@ def timed(plan: Plan, step: float, per_epoch: int, seconds: float) -> Plan:
         steps = max(1, round(plan.fit.epochs * per_epoch))
         why = f"{plan.fit.epochs:g} epochs of {per_epoch} batches"
         return _with(plan, plan.fit.epochs, steps, plan.why["fit.epochs"], why)
-    most = MOST_EPOCHS * per_epoch
+    most, seconds = MOST_EPOCHS * per_epoch, max(seconds, 0.0)
     steps = int(max(1, min(most, seconds / step)))
     why = f"{plan.fit.batch} samples took {step * 1000:.0f} ms; {seconds:.0f} s hold {steps} steps"
     if steps >= most:

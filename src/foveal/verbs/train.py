@@ -40,7 +40,7 @@ def train(
     """Train on a data set, judge once on its test part, and leave a run folder.
 
     budget: seconds for the whole command, from ``started`` (a `time.monotonic` value; now when
-    None) to the report. out: the run folder; ``runs/<name>-<n>`` when None.
+    None) to the report. out: the run folder; ``runs/<name>`` when None, numbered when taken.
     Raises: DataError, PlanError, RunError with how to mend; Interrupted after saving.
     """
     started = time.monotonic() if started is None else started
