@@ -121,7 +121,7 @@ def judge(
     losses, top = log_losses(probabilities, labels), probabilities.max(1)
     drawn = _bootstrap(labels, said, losses, top, influence, matrix, replicates, seed)
     balanced, macro = balanced_accuracy(matrix), percentile(f1_macro(matrix), drawn["f1_macro"])
-    if macro.value >= 1.0:  # nothing went wrong, so no resample can show what might have
+    if macro.value in (0.0, 1.0):  # all went one way, so no resample can show another
         macro = balanced
     found = {
         "accuracy": accuracy(labels, said),
@@ -178,10 +178,10 @@ def _auroc(
 ) -> Score:
     """The interval never narrower than what a perfect order of so few rows could prove."""
     score = percentile(area, np.clip(drawn, 0.0, 1.0))
-    if area < 1.0:
+    if 0.0 < area < 1.0:
         return score
     fewer = np.minimum(counts, counts.sum() - counts)[np.isfinite(areas)]
-    return mean_of_shares(fewer, fewer)
+    return mean_of_shares(fewer * round(area), fewer)
 
 
 def _not_negative(score: Score) -> Score:

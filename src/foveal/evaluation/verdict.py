@@ -66,7 +66,12 @@ def _believable(details: Mapping[str, Any], calibration: Mapping[str, float]) ->
         return f"Its stated confidence can be believed: {off}."
     if error <= 0.05:
         return f"Its stated confidence is roughly right: {off}."
-    return f"Do not take its stated confidence at face value: it is {off}."
+    over = sum(r["count"] * (r["confidence"] - r["right"]) for r in details["reliability"])
+    way = "too sure" if over > 0 else "not sure enough"
+    return (
+        "Do not take its stated confidence at face value: on average it is "
+        f"{percent(error)} points {way}."
+    )
 
 
 def _weakest(details: Mapping[str, Any]) -> str:

@@ -82,7 +82,7 @@ def classes(report: Report) -> str:
         report.details.get("per_class", []),
         key=lambda r: (r["count"] == 0, r["recall"]["value"], r["name"]),
     )
-    head = ("Class", "Test", "Found", "", "Right when said", "", "F1", "AUROC")
+    head = ("Class", "Test", "", "Found", "", "Right when said", "F1", "AUROC")
     cells = [_class(r) for r in rows]
     caption = "Found: share of the class recognised. Right when said: share of such answers right"
     body = table(caption, head, cells[:SHOWN], numeric=(1, 3, 5, 6, 7), kind="classes")

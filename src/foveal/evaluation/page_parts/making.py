@@ -178,9 +178,10 @@ def _why(text: str) -> str:
     return f'<span class="mine">{esc(text)}</span>' if text.startswith("set by you") else esc(text)
 
 
-def _value(value: object) -> str:
+def _value(value: object, *, inner: bool = False) -> str:
     if isinstance(value, tuple | list):
-        return ", ".join(map(_value, value)) if value else "none"
+        between = " × " if inner else ", "
+        return between.join(_value(v, inner=True) for v in value) if value else "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

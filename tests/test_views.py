@@ -1,0 +1,139 @@
+"""Answers over views: order kept, views undone, mode restored, memory bounded."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from foveal.evaluation.calibration import softmax
+from foveal.evaluation.predict import (
+    PLAIN,
+    View,
+    batch_size,
+    logits,
+    look,
+    planned_views,
+    probabilities,
+)
+from foveal.grid import Batch
+from foveal.plan import replace_part
+from report_samples import plan_of
+
+
+class Corner(nn.Module):
+    """Answers with the first and the last cell of the last axis: it sees every move."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x, mask=None):
+        flat = x.float().flatten(2).mean(1)
+        return self.drop(torch.stack([flat[:, 0], flat[:, -1]], 1))
+
+
+def batches(x, size=4):
+    parts = zip(x.split(size), torch.arange(len(x)).split(size), strict=True)
+    return (Batch(part, None, index) for part, index in parts)
+
+
+@pytest.fixture
+def x():
+    shape = (11, 3, 5, 6)
+    return torch.randint(0, 255, shape, generator=torch.Generator().manual_seed(0)).byte()
+
+
+def test_the_plan_says_which_views():
+    plan = plan_of(("a", "b"))
+    assert len(planned_views(plan)) == 6  # mirrored or not, times three places
+    assert sum(v.weight for v in planned_views(plan)) == pytest.approx(1)
+    assert {v.mirror for v in planned_views(plan)} == {(), (1,)}
+    still = replace_part(plan, "judge", mirror=False, shift=0)
+    assert planned_views(still) == PLAIN
+    both = replace_part(plan, "augment", flip=(True, True))
+    assert {v.mirror for v in planned_views(both)} == {(), (0,), (1,), (0, 1)}
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_look_mirrors_and_shifts_any_grid(rank):
+    x = torch.arange(2 * 3 * 5**rank).reshape(2, 3, *(5,) * rank)
+    last = rank - 1
+    assert torch.equal(look(x, View((last,))), x.flip(-1))
+    moved = look(x, View(shift=(0,) * last + (2,)))
+    assert torch.equal(moved, x[..., [2, 3, 4, 3, 2]])
+    back = look(x, View(shift=(0,) * last + (-1,)))
+    assert torch.equal(back, x[..., [1, 0, 1, 2, 3]])
+    assert look(x, View()) is x
+
+
+def test_a_shift_wider_than_the_grid_stays_inside():
+    x = torch.arange(3.0).reshape(1, 1, 3)
+    assert look(x, View(shift=(9,))).shape == x.shape
+
+
+def test_answers_keep_the_order_and_the_batch_size_does_not_matter(x):
+    plan = plan_of(("a", "b"))
+    got = logits(Corner(), batches(x), plan, views=PLAIN)
+    expected = x.float().mean(1).flatten(1)[:, [0, -1]]
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-6)
+    again = logits(Corner(), batches(x, 11), plan, views=PLAIN)
+    np.testing.assert_allclose(again, got, rtol=1e-6)
+    assert got.dtype == np.float32
+
+
+def test_views_are_a_weighted_mean(x):
+    plan = plan_of(("a", "b"))
+    two = (View(weight=0.75), View((0, 1), weight=0.25))
+    plain = logits(Corner(), batches(x), plan, views=PLAIN)
+    got = logits(Corner(), batches(x), plan, views=two)
+    np.testing.assert_allclose(got, 0.75 * plain + 0.25 * plain[:, ::-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_is_left_as_it_came(x, training):
+    network = Corner().train(training)
+    logits(network, batches(x), plan_of(("a", "b")))
+    assert network.training is training
+
+
+def test_the_mode_is_left_as_it_came_after_an_error():
+    network = Corner().train()
+    with pytest.raises(ZeroDivisionError):
+        logits(network, (1 / 0 for _ in range(1)), plan_of(("a", "b")))
+    assert network.training
+
+
+def test_masks_move_with_the_sample():
+    class Masked(nn.Module):
+        def forward(self, x, mask=None):
+            return (x * mask).flatten(1)
+
+    x, mask = torch.arange(4.0).reshape(1, 1, 4), torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+    batch = Batch(x, None, torch.zeros(1), mask)
+    got = logits(Masked(), [batch], plan_of(("a", "b")), views=(View((0,)),))
+    assert got.tolist() == [[0.0, 0.0, 1.0, 0.0]]
+
+
+def test_nothing_in_nothing_out():
+    assert logits(Corner(), [], plan_of(("a", "b", "c"))).shape == (0, 3)
+
+
+def test_probabilities_are_calibrated_logits(x):
+    plan = plan_of(("a", "b"))
+    got = probabilities(Corner(), batches(x), plan, temperature=40.0)
+    np.testing.assert_allclose(got, softmax(logits(Corner(), batches(x), plan), 40.0))
+
+
+def test_batches_shrink_as_samples_grow():
+    plan = plan_of(("a", "b"))
+    sizes = []
+    for edge in (8, 32, 224, 4096):
+        sizes.append(batch_size(replace_part(plan, "data", size=(edge, edge))))
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == 1024
+    assert sizes[-1] == 1
+    assert all(s & (s - 1) == 0 for s in sizes)
+    there = dataclasses.replace(plan, fit=dataclasses.replace(plan.fit, device="cuda"))
+    assert batch_size(there) >= batch_size(plan)
