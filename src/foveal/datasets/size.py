@@ -50,7 +50,7 @@ def working_fit(sizes: NDArray[np.integer]) -> tuple[Fit, str]:
     """
     spread = aspect_spread(sizes)
     if spread <= ALIKE:
-        agree = "have one shape" if spread == 1 else f"agree in aspect within {spread:.2f}"
+        agree = "have one shape" if spread < 1.005 else f"agree in aspect within {spread:.2f}"
         return "stretch", f"the samples {agree} (up to {ALIKE} is stretched)"
     return "pad", f"aspects differ by {spread:.2f} (over {ALIKE}): stretching would bend shapes"
 
