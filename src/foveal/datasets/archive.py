@@ -76,7 +76,10 @@ class ZipSource:
     def _fetch(self, position: int, name: str) -> bytes:
         """The packed bytes behind the entry's local header, usually in one read."""
         start, length = int(self._starts[position]), int(self._packed[position])
-        block = self._at(start, _LOCAL.size + len(name.encode()) + _SLACK + length)
+        try:
+            block = self._at(start, _LOCAL.size + len(name.encode()) + _SLACK + length)
+        except OSError as error:
+            raise unreadable(f"the archive cannot be read ({error.strerror})", name) from error
         if len(block) < _LOCAL.size or block[:4] != b"PK\x03\x04":
             raise unreadable("damaged in the archive (no entry where it should be)", name)
         *_, names, extra = _LOCAL.unpack_from(block)
@@ -122,9 +125,11 @@ def _directory(path: Path) -> list[zipfile.ZipInfo]:
 def _check(infos: list[zipfile.ZipInfo], path: Path) -> None:
     """Refuse the whole archive for what no honest tool packs."""
     seen: set[str] = set()
-    total = 0
+    total, length = 0, path.stat().st_size
     for info in infos:
         reason = _fault(info)
+        if info.header_offset < 0 or info.header_offset + info.compress_size > length:
+            reason = "lies outside of the file"
         low = info.filename.lower()
         if reason is None and low in seen:
             reason = "has the same name as another entry, if case does not count"
@@ -137,8 +142,6 @@ def _check(infos: list[zipfile.ZipInfo], path: Path) -> None:
     starts = np.array([i.header_offset for i in infos], np.int64)
     order = np.argsort(starts, kind="stable")
     ends = starts + np.array([i.compress_size + _LOCAL.size for i in infos], np.int64)
-    if len(infos) and ends.max() > path.stat().st_size:
-        raise _refused("an entry goes on beyond the end of the file", path)
     if len(infos) and (ends[order][:-1] > starts[order][1:]).any():
         raise _refused("entries share the same bytes", path)
 

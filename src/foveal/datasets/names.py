@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import overload
-
-import numpy as np
 
 _DIGITS = re.compile(r"[0-9]+")
 _SYSTEM = frozenset(
@@ -41,14 +41,12 @@ def paper(name: str) -> bool:
 
 
 class Names(Sequence[str]):
-    """Many strings in one block of bytes: about 30 bytes each, where a list takes 100."""
+    """Many strings in one: about 8 bytes each more than their letters, where a list takes 60."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        block, ends = bytearray(), [0]
-        for name in names:
-            block += name.encode("utf-8", "surrogateescape")
-            ends.append(len(block))
-        self._block, self._ends = bytes(block), np.asarray(ends, np.int64)
+        kept = names if isinstance(names, list) else list(names)
+        self._text = "".join(kept)
+        self._ends = array("q", accumulate(map(len, kept), initial=0))
 
     def __len__(self) -> int:
         return len(self._ends) - 1
@@ -61,13 +59,12 @@ class Names(Sequence[str]):
         if isinstance(index, slice):
             return Names(self[i] for i in range(*index.indices(len(self))))
         place = range(len(self))[index]
-        piece = self._block[self._ends[place] : self._ends[place + 1]]
-        return piece.decode("utf-8", "surrogateescape")
+        return self._text[self._ends[place] : self._ends[place + 1]]
 
     def __iter__(self) -> Iterator[str]:
-        return (self[i] for i in range(len(self)))
+        return (self._text[start:end] for start, end in pairwise(self._ends))
 
     @property
     def content(self) -> bytes:
         """Every name and where it ends: what a stamp hashes."""
-        return self._block + self._ends.tobytes()
+        return self._text.encode("utf-8", "surrogateescape") + self._ends.tobytes()

@@ -36,14 +36,15 @@ def readers() -> dict[str, Reader]:
 
 
 @functools.cache
-def _by_suffix() -> tuple[tuple[str, Reader], ...]:
-    return tuple((suffix, reader) for reader in readers().values() for suffix in reader.suffixes)
+def _by_suffix() -> dict[str, Reader]:
+    return {suffix: reader for reader in readers().values() for suffix in reader.suffixes}
 
 
 def reader_for(name: str) -> Reader | None:
     """The reader whose suffix ``name`` wears, or None. Case does not count."""
-    low = name.lower()
-    return next((reader for suffix, reader in _by_suffix() if low.endswith(suffix)), None)
+    known, low = _by_suffix(), name.lower()
+    simple = known.get("." + low.rpartition(".")[2]) if "." in low else None
+    return simple or next((known[s] for s in known if low.endswith(s)), None)
 
 
 def read(content: bytes, key: str) -> Sample:

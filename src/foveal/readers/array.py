@@ -155,7 +155,7 @@ class Rows:
 
     def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: Any) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115: rows are read until the end
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
         self._offset, self._where = offset, str(path)
         self._bytes = math.prod(shape[1:]) * self.dtype.itemsize
         self._lock = threading.Lock()
@@ -171,7 +171,8 @@ class Rows:
         if got != self._bytes:
             raise unreadable(f"row {row} is no longer in the file", self._where)
         values = flat.view(self.dtype).reshape(self.shape[1:])
-        return values if self.dtype.isnative else values.astype(self.dtype.newbyteorder("="))
+        native: NDArray[np.generic] = values.astype(self.dtype.newbyteorder("="), copy=False)
+        return native
 
     def whole(self) -> NDArray[np.generic]:
         """All rows at once, for labels. Raises: DataError when they are over 4 GiB."""
@@ -195,7 +196,7 @@ def open_rows(path: Path, offset: int, size: int, key: str) -> Rows | NDArray[np
         with open(path, "rb") as file:
             file.seek(offset)
             shape, fortran, dtype, start = header(file, size, key)
-            if not fortran and len(shape) > 1 and math.prod(shape[1:]):
+            if not fortran and len(shape) > 1 and math.prod(shape[1:]) > 0:
                 return Rows(path, offset + start, shape, dtype)
             file.seek(offset)
             return load_npy(file, size, key)
@@ -217,7 +218,8 @@ def header(
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran, dtype = parse(file)
+        found: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = parse(file)
+        shape, fortran, dtype = found
     except Exception as error:
         raise unreadable(f"not an array file ({type(error).__name__})", key) from error
     if dtype.kind not in "biufUS" or dtype.itemsize == 0:

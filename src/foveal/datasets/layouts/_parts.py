@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,8 @@ def with_label(
     """``read`` whose samples also tell their class name as y."""
 
     def labelled(position: int) -> Sample:
-        label = int(labels[position])
-        return dataclasses.replace(read(position), y=classes[label] if label >= 0 else None)
+        label, item = int(labels[position]), read(position)
+        y = classes[label] if label >= 0 else None
+        return Sample(item.key, item.x, item.grid, y, item.group, item.mode)
 
     return labelled

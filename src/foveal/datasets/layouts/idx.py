@@ -28,7 +28,7 @@ def _files(place: Place) -> dict[tuple[int, str], int]:
     """Positions in the source by part and by "images" or "labels"."""
     found: dict[tuple[int, str], int] = {}
     for position, name in enumerate(place.source.names if place.source else ()):
-        match = _NAME.fullmatch(name.rpartition("/")[2])
+        match = _NAME.fullmatch(name.rpartition("/")[2]) if "idx" in name.lower() else None
         part = part_of(match[1]) if match else None
         if match and part is not None:
             found.setdefault((part, match[2].lower()), position)
