@@ -1,6 +1,6 @@
-"""Prepared pixels on disk: read once, mapped into memory, shared by every later run.
+"""Prepared pixels on disk: decoded once, shared by every later run.
 
-Memory does not grow with the set: a small store is mapped, rows of a large one are read. A store
+Memory does not grow with the set: a small store is held, rows of a large one are read. A store
 is written in a folder of its own and renamed when it is whole, so a killed build leaves nothing
 that is ever opened.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import mmap
 import os
 import shutil
+import threading
 import time
 import weakref
 from dataclasses import asdict, dataclass
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 VERSION = 1
 LIMIT_BYTES = 20 * 2**30
 LIMIT_SHARE = 0.2
-_MAPPED = 64 * 2**20  # bytes of the largest store whose rows are read through its map
+_HELD = 64 * 2**20  # bytes of the largest store that is held in memory whole
+_PREADV = getattr(os, "preadv", None)  # absent on Windows
+_ONE_AT_A_TIME = threading.Lock()
 _BLOCKS, _BLOCK = 64, 4096
 _IN_USE = 3600.0  # seconds: nothing younger is cleared away, it may be someone's build
 
@@ -57,40 +59,44 @@ class Form:
 
 
 class Store:
-    """Prepared samples by row number.
+    """Prepared samples by row number: ``shape`` is ``(N, *S, C)``, ``dtype`` uint8 or float32.
 
-    ``array`` is ``(N, *S, C)``, uint8 or float32, in memory or mapped: reading much of a mapped
-    one through it keeps that much in memory; `gather` does not. ``key`` names the store in the
-    cache folder; it is "" for one that lives in memory.
+    Args:
+        rows: all of them in memory, or None where they are read from ``file`` as asked for.
+        key: names the store in the cache folder; "" for one that lives in memory alone.
+        file: descriptor of the pixels, closed with the store.
     """
 
-    def __init__(self, array: NDArray[np.generic], key: str = "", file: int | None = None) -> None:
-        assert array.flags.c_contiguous, "rows must lie one after another"
-        self.array, self.key = array, key
-        self.row_bytes = int(array[:1].nbytes) if len(array) else 0
-        self._file = file
+    def __init__(
+        self,
+        form: Form,
+        *,
+        rows: NDArray[np.generic] | None = None,
+        key: str = "",
+        file: int | None = None,
+    ) -> None:
+        self.shape, self.dtype, self.row_bytes = form.shape, form.dtype, form.row_bytes
+        self.key, self._rows, self._file = key, rows, file
         if file is not None:
             weakref.finalize(self, os.close, file)
 
     @staticmethod
     def from_array(pixels: NDArray[np.generic]) -> Store:
         """A store of ``(N, *S, C)`` pixels that are in memory already."""
-        return Store(np.ascontiguousarray(pixels))
+        count, *size, channels = pixels.shape
+        form = Form(count, tuple(size), channels, pixels.dtype.name)
+        return Store(form, rows=np.ascontiguousarray(pixels))
 
     def __len__(self) -> int:
-        return len(self.array)
+        return self.shape[0]
 
     @property
     def size(self) -> tuple[int, ...]:
-        return tuple(self.array.shape[1:-1])
+        return self.shape[1:-1]
 
     @property
     def channels(self) -> int:
-        return int(self.array.shape[-1])
-
-    @property
-    def dtype(self) -> str:
-        return self.array.dtype.name
+        return self.shape[-1]
 
     def gather(self, rows: Tensor | NDArray[np.int64]) -> Tensor:
         """Copies of ``rows`` ``(B,)`` in that order.
@@ -101,26 +107,26 @@ class Store:
         import torch
 
         index = torch.as_tensor(rows, dtype=torch.int64)
-        if self._file is None:
-            out = torch.from_numpy(self.array).index_select(0, index)
-        else:
-            out = torch.from_numpy(self._read(index.tolist(), self._file))
-        return out.movedim(-1, 1)
+        if self._rows is not None:
+            return torch.from_numpy(self._rows).index_select(0, index).movedim(-1, 1)
+        return torch.from_numpy(self._read(index.tolist())).movedim(-1, 1)
 
-    def _read(self, rows: list[int], file: int) -> NDArray[np.generic]:
-        """Rows of a large store, read without its map.
+    def _read(self, rows: list[int]) -> NDArray[np.generic]:
+        """Rows of a large store, one system call each.
 
-        Each page of a map that is touched brings up to 16 others in and they stay, so memory
-        grows with the set; handing them back cost 6 us a row (32 x 32 x 3, Zen 3, Linux 6.18),
-        one system call a row costs 2.3.
+        Not through a memory map: every page that is touched brings up to 16 others in and they
+        stay, so memory grows with the set; handing them back costs 6 us a row, this 2.3
+        (32 x 32 x 3, Zen 3, Linux 6.18, 2026-11-22). A map also kills the process when its file
+        is cut short.
         """
-        out = np.empty((len(rows), *self.array.shape[1:]), self.array.dtype)
-        each, count = self.row_bytes, len(self.array)
+        assert self._file is not None, "a store has its rows in memory or in a file"
+        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        each, count = self.row_bytes, len(self)
         memory, at, got = out.reshape(-1).view(np.uint8).data, 0, 0
         for row in rows:
             if not 0 <= row < count:
                 raise IndexError(f"row {row} of {count}")
-            got += os.preadv(file, (memory[at : at + each],), row * each)
+            got += _read_at(self._file, memory[at : at + each], row * each)
             at += each
         if got != at:
             raise RunError(
@@ -129,6 +135,17 @@ class Store:
                 mend="run the command again: the cache is built anew",
             )
         return out
+
+
+def _read_at(file: int, memory: memoryview, start: int) -> int:
+    """Fill ``memory`` from byte ``start`` on; gives the bytes there were."""
+    if _PREADV is not None:
+        return int(_PREADV(file, (memory,), start))
+    with _ONE_AT_A_TIME:
+        os.lseek(file, start, os.SEEK_SET)
+        content = os.read(file, len(memory))
+    memory[: len(content)] = content
+    return len(content)
 
 
 def cache_folder() -> Path:
@@ -158,21 +175,15 @@ def open_store(key: str) -> Store | None:
     form = _form(folder)
     if form is None:
         return None
-    if not form.count:
-        return Store(np.empty(form.shape, form.dtype), key)
-    file: int | None = None
+    path = folder / "pixels.bin"
     try:
-        with open(folder / "pixels.bin", "rb") as opened:
-            # A private map: torch wants writable memory, and nothing here ever writes to it.
-            mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
-            if len(mapped) > _MAPPED and hasattr(os, "preadv"):
-                file = os.dup(opened.fileno())
         os.utime(folder / "store.json")  # what was used last is cleared away last
-    except OSError:
-        if file is not None:
-            os.close(file)
+        if form.count * form.row_bytes <= _HELD:
+            rows = np.fromfile(path, form.dtype).reshape(form.shape)
+            return Store(form, rows=rows, key=key)
+        return Store(form, key=key, file=os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+    except (OSError, ValueError):
         return None
-    return Store(np.frombuffer(mapped, form.dtype).reshape(form.shape), key, file)
 
 
 def _form(folder: Path) -> Form | None:

@@ -86,7 +86,7 @@ class Draft:
         if self.part is None:
             assert isinstance(self.file, io.BytesIO)
             content = np.frombuffer(self.file.getbuffer(), self.form.dtype)
-            return Store(content.reshape(self.form.shape).copy())
+            return Store.from_array(content.reshape(self.form.shape).copy())
         try:
             self.file.flush()
             os.fsync(self.file.fileno())
