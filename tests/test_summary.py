@@ -200,3 +200,15 @@ def test_a_given_score_is_kept_as_it_is():
     report = report_of(PETS, card=card_of(PETS, skipped=()), plan=plan_of(PETS))
     assert report.data["skipped"] == {}
     assert isinstance(report.test["accuracy"], Score)
+
+
+def test_only_validations_are_drawn_of_a_history():
+    rows = [
+        {"kind": "start", "step": 0},
+        {"kind": "validation", "step": 10, "epoch": 1.0, "loss": 2.0, "accuracy": 0.5},
+        {"kind": "fault", "step": 12, "rate": 0.1},
+        {"kind": "validation", "step": 20, "epoch": 2.0, "loss": 1.0, "accuracy": 0.7},
+    ]
+    assert curves(rows) == {
+        "epoch": [1.0, 2.0], "step": [10, 20], "loss": [2.0, 1.0], "score": [0.5, 0.7],
+    }  # fmt: skip

@@ -28,7 +28,7 @@ def mistakes(
     true = probabilities[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(said != labels)
     confident = wrong[np.argsort(-top[wrong], kind="stable")][:CONFIDENT]
-    rest = np.setdiff1d(wrong, confident)
+    rest = wrong[~np.isin(wrong, confident)]
     rest = rest[np.argsort(true[rest], kind="stable")]
     _, first = np.unique(labels[rest], return_index=True)
     worst = rest[np.sort(first)][:WORST]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,11 @@ def picture(
     """
     from PIL import Image
 
-    cells = np.asarray(x)
-    while cells.ndim > 3:
-        cells = cells[:, cells.shape[1] // 2]
-    while cells.ndim < 3:
-        cells = cells[..., None, :].repeat(STRIP, axis=-2)
+    *leading, height, width = (1, *np.shape(x)[1:])
+    slices = np.reshape(x, (len(x), prod(leading), height, width))
+    cells = slices[:, slices.shape[1] // 2]
+    if height == 1:
+        cells = cells.repeat(STRIP, axis=1)
     colours = np.moveaxis(_bytes(cells, low, high), 0, -1)
     colours = colours[..., :3] if colours.shape[-1] >= 3 else colours[..., :1].repeat(3, axis=-1)
     image = Image.fromarray(np.ascontiguousarray(colours))

@@ -55,41 +55,29 @@ def summarise(
         temperature: fitted on the validation part (`fit_temperature`), never on ``test``.
         sizes: samples in "train", "validation" and "test".
         baselines: simple answers to the same test rows, in the same order.
-        history: one table per evaluation in training, as in history.jsonl.
+        history: the rows of history.jsonl; only its validations are drawn.
         doubts: sentences besides those of the card.
         picture: position in ``test`` -> a data URI, asked only for the mistakes shown.
     """
     probabilities = softmax(test.logits, temperature)
-    said, top = probabilities.argmax(1), probabilities.max(1)
-    right = said == test.labels
     scores = metrics.judge(
         probabilities, test.labels, replicates=plan.judge.bootstrap, seed=plan.seed
     )
-    matrix = metrics.confusion(test.labels, said, len(plan.classes))
-    rows = per_class(plan.classes, matrix, probabilities, test.labels)
-    gain = _gain(right, test.labels, baselines, plan.seed)
+    right = probabilities.argmax(1) == test.labels
     before = softmax(test.logits)
     calibration = {
-        "ece": calibration_error(top, right),
+        "ece": calibration_error(probabilities.max(1), right),
         "ece_uncalibrated": calibration_error(before.max(1), right),
         "temperature": temperature,
     }
-    details: dict[str, Any] = {
-        "noun": noun(card),
-        "per_class": rows,
-        "confusion": confusion_table(plan.classes, matrix),
-        "confusions": top_confusions(plan.classes, matrix),
-        "reliability": reliability(top, right),
-        "ece_by_luck": noise_floor(top, seed=plan.seed),
-        "baselines": [{"name": b.name, "words": b.words, **asdict(b.score)} for b in baselines],
-        "gain": gain,
-        "mistakes": mistakes(probabilities, test.labels, test.keys, plan.classes, picture),
-        "mistake_count": int((~right).sum()),
-        "history": curves(history),
-        "skipped": [asdict(s) for s in card.skipped[:SHOWN]],
-    }
-    sentences = verdict(scores, gain, details, calibration)
-    details["verdict"] = sentences
+    details = _details(card, plan, test, probabilities, picture)
+    details["baselines"] = [
+        {"name": b.name, "words": b.words, **asdict(b.score)} for b in baselines
+    ]
+    details["gain"] = _gain(right, test.labels, baselines, plan.seed)
+    details["history"] = curves(history)
+    details["verdict"] = verdict(scores, details["gain"], details, calibration)
+    own = _own_doubts(details["per_class"], scores, details["noun"])
     return Report(
         task=plan.task,
         main="accuracy",
@@ -100,12 +88,36 @@ def summarise(
         },
         test=scores,
         baselines={b.name: b.score.value for b in baselines},
-        verdict=" ".join(sentences),
+        verdict=" ".join(details["verdict"]),
         calibration=calibration,
         cost=dict(cost or {}),
-        doubts=(*card.doubts, *doubts, *_own_doubts(rows, scores, details["noun"])),
+        doubts=(*card.doubts, *doubts, *own),
         details=details,
     )
+
+
+def _details(
+    card: Card,
+    plan: Plan,
+    test: Answers,
+    probabilities: NDArray[np.float64],
+    picture: Callable[[int], str] | None,
+) -> dict[str, Any]:
+    """What the page draws of the answers themselves."""
+    said, top = probabilities.argmax(1), probabilities.max(1)
+    right = said == test.labels
+    matrix = metrics.confusion(test.labels, said, len(plan.classes))
+    return {
+        "noun": noun(card),
+        "per_class": per_class(plan.classes, matrix, probabilities, test.labels),
+        "confusion": confusion_table(plan.classes, matrix),
+        "confusions": top_confusions(plan.classes, matrix),
+        "reliability": reliability(top, right),
+        "ece_by_luck": noise_floor(top, seed=plan.seed),
+        "mistakes": mistakes(probabilities, test.labels, test.keys, plan.classes, picture),
+        "mistake_count": int((~right).sum()),
+        "skipped": [asdict(s) for s in card.skipped[:SHOWN]],
+    }
 
 
 def _gain(

@@ -53,10 +53,9 @@ def per_class(
 
 def confusion_table(classes: Sequence[str], matrix: Matrix) -> dict[str, Any]:
     """The matrix with its class names; ``shown`` lists the classes a page has room for."""
-    wrong = matrix.sum(0) + matrix.sum(1) - 2 * np.diag(matrix)
     shown = list(range(len(classes)))
     if len(classes) > LEGIBLE:
-        shown = sorted(np.argsort(-wrong, kind="stable")[:REDUCED].tolist())
+        shown = _most_confused(matrix)
     kept = list(range(len(classes))) if len(classes) <= WHOLE else shown
     return {
         "classes": [classes[i] for i in kept],
@@ -65,6 +64,17 @@ def confusion_table(classes: Sequence[str], matrix: Matrix) -> dict[str, Any]:
         "shown": [kept.index(i) for i in shown],
         "of": len(classes),
     }
+
+
+def _most_confused(matrix: Matrix) -> list[int]:
+    """Classes of the commonest confusions, in order, so that these can be seen in the matrix."""
+    both = np.triu(matrix + matrix.T, 1)
+    chosen: dict[int, None] = {}
+    for cell in np.argsort(-both, axis=None, kind="stable")[: REDUCED * REDUCED].tolist():
+        pair = divmod(cell, len(matrix))
+        if len(chosen.keys() | set(pair)) <= REDUCED:
+            chosen.update(dict.fromkeys(pair))
+    return sorted(chosen)
 
 
 def top_confusions(classes: Sequence[str], matrix: Matrix, most: int = 20) -> list[dict[str, Any]]:
@@ -87,6 +97,7 @@ def top_confusions(classes: Sequence[str], matrix: Matrix, most: int = 20) -> li
 
 def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
     """Training's figures as columns of one length; None where a row has none."""
+    history = [row for row in history if row.get("kind", "validation") == "validation"]
     columns: dict[str, list[float | None]] = {}
     for name, known in SERIES.items():
         values = [_number(row, known) for row in history]

@@ -62,6 +62,8 @@ def _worth(accuracy: Score, gain: Mapping[str, Any]) -> str:
 def _believable(details: Mapping[str, Any], calibration: Mapping[str, float]) -> str:
     error, luck = calibration["ece"], details["ece_by_luck"]
     off = f"off by {percent(error)} points on average"
+    if error > 0.02:
+        off += f" (luck alone would show {percent(luck)})"
     if error <= max(0.02, 1.5 * luck):
         return f"Its stated confidence can be believed: {off}."
     if error <= 0.05:

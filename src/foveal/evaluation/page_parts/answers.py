@@ -48,10 +48,10 @@ def _matrix(matrix: Mapping[str, Any]) -> str:
     cells = [[matrix["matrix"][i][j] for j in shown] for i in shown]
     totals = [matrix["counts"][i] for i in shown]
     body = "".join(
-        f'<tr><th scope="row">{name(names[i], 24)}</th>{_row(i, names, cells[i], totals[i])}</tr>'
+        f'<tr><th scope="row">{name(names[i], 18)}</th>{_row(i, names, cells[i], totals[i])}</tr>'
         for i in range(len(names))
     )
-    head = "".join(f'<th scope="col"><span>{name(n, 24)}</span></th>' for n in names)
+    head = "".join(f'<th scope="col"><span>{name(n, 18)}</span></th>' for n in names)
     words = "Confusion matrix: rows are the truth, columns what was said, in numbers"
     if len(shown) < matrix["of"]:
         words += f"; the {len(shown)} most confused of {matrix['of']} classes"
