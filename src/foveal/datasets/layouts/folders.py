@@ -66,7 +66,7 @@ def _wrapper(names: list[str]) -> str:
     while True:
         rest = [name[len(wrap) :] for name in names]
         tops = {name.partition("/")[0] for name in rest}
-        deep = all(name.count("/") > 1 for name in rest)
+        deep = any(name.count("/") > 1 for name in rest)
         if len(tops) != 1 or not deep or part_of(next(iter(tops))) is not None:
             return wrap
         wrap += f"{tops.pop()}/"
