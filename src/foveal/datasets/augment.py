@@ -14,6 +14,7 @@ from torch import Tensor
 from ..plan import AugmentPart
 
 _CACHED = 2**17  # values worked on at a time
+_MEASURED = 2**18  # values from which a batch is told to be bright or dark
 
 
 def augment(
@@ -84,22 +85,23 @@ def translate(x: Tensor, reach: list[int], starts: Tensor) -> Tensor:
 def recolour(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
     """Each sample stretched by ``contrast`` about the mean, moved by ``brightness`` stds.
 
-    Both are ``(B,)``; mean and std are per channel, of up to 64 samples of the batch. Whole
+    Both are ``(B,)``; mean and std are per channel, of 8 to 64 samples of the batch. Whole
     numbers are rounded and held within their dtype.
     """
     cells = _cells_first(x)
     # One row for each line of cells: a last axis of 3 would cost ten times as much.
     rows = cells.view(x.shape[0], -1, cells.shape[-2] * cells.shape[-1])
-    mean, std = _moments(rows[:: -(-len(rows) // 64)], x.shape[1])
+    some = max(8, min(64, _MEASURED // max(rows[0].numel(), 1)))
+    mean, std = _moments(rows[:: -(-len(rows) // some)], x.shape[1])
     factor = contrast.to(mean.dtype)[:, None]
     offset = (1 - factor) * mean + brightness.to(mean.dtype)[:, None] * std
     offset = offset.repeat(1, cells.shape[-2])[:, None]
     out = torch.empty_like(rows)
     step = max(1, _CACHED // max(rows[0].numel(), 1))
     for at in range(0, len(rows), step):  # parts that stay in the processor's cache: twice as fast
-        some = slice(at, at + step)
-        values = rows[some].to(mean.dtype)
-        out[some] = _as(torch.addcmul(offset[some], values, factor[some, :, None]), x.dtype)
+        part = slice(at, at + step)
+        values = rows[part].to(mean.dtype)
+        out[part] = _as(torch.addcmul(offset[part], values, factor[part, :, None]), x.dtype)
     return out.view(cells.shape).movedim(-1, 1)
 
 
