@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import threading
 import zipfile
 from pathlib import Path
@@ -165,9 +166,13 @@ class Rows:
 
     def __getitem__(self, row: int) -> NDArray[np.generic]:
         flat = np.empty(self._bytes, np.uint8)
-        with self._lock:
-            self._file.seek(self._offset + row * self._bytes)
-            got = self._file.readinto(flat.data)
+        start = self._offset + row * self._bytes
+        if hasattr(os, "preadv"):  # no file position to share with threads or forked workers
+            got = os.preadv(self._file.fileno(), [flat.data], start)
+        else:
+            with self._lock:
+                self._file.seek(start)
+                got = self._file.readinto(flat.data)
         if got != self._bytes:
             raise unreadable(f"row {row} is no longer in the file", self._where)
         values = flat.view(self.dtype).reshape(self.shape[1:])
