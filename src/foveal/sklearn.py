@@ -111,7 +111,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Cells along each axis. Raises: PlanError when they are not what the columns hold."""
         features = int(self.n_features_in_)
         if self.shape is None:
-            size = (features // self.channels,)
+            size: tuple[int, ...] = (features // self.channels,)
         elif self.channels == 1:
             size = tuple(self.shape)
         else:
