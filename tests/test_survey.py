@@ -171,7 +171,9 @@ def test_one_late_deep_picture_makes_the_set_deep(deep):
 def test_alpha_goes_by_the_mode_and_not_by_the_number_of_channels():
     items = pictures(20, channels=4)
     assert survey(listing_of(items, modes=["RGBA"] * 20)).card.channels == 3
-    assert survey(listing_of(items, stamp="bands")).card.channels == 4
+    assert survey(listing_of(items, modes=["P"] * 20, stamp="palette")).card.channels == 3
+    bands = listing_of(items, modes=["uint8 x 4"] * 20, stamp="bands")
+    assert survey(bands).card.channels == 4
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ from ..plan import DataPart
 
 Values = NDArray[Any]
 
-ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+# Modes of picture files whose second or fourth channel is alpha. Bands of an array have no such mode.
+ALPHA_MODES = frozenset(
+    {"LA", "La", "PA", "RGBA", "RGBa", "LA;16", "RGBA;16", "P", "1", "L", "RGB", "RGB;16"}
+)
 _TOP = {"uint8": 255, "uint16": 65535}
 
 

@@ -114,8 +114,7 @@ def depth(x: Values) -> str:
 def seen_channels(sample: Sample) -> tuple[Values, bool]:
     """``x`` without alpha and with one channel where three are equal, and whether it changed."""
     x = sample.x
-    clear = sample.mode in ALPHA_MODES or bool(sample.mode and len(x) in (2, 4))
-    if clear and len(x) in (2, 4):
+    if sample.mode in ALPHA_MODES and len(x) in (2, 4):
         x = on_white(x)
     if len(x) == 3 and not has_colour(x):
         x = x[:1]
