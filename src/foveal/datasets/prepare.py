@@ -21,7 +21,7 @@ from ..plan import DataPart
 
 Values = NDArray[Any]
 
-# Modes of picture files whose second or fourth channel is alpha. Bands of an array have no such mode.
+# Modes of picture files whose second or fourth channel is alpha; arrays name theirs otherwise.
 ALPHA_MODES = frozenset(
     {"LA", "La", "PA", "RGBA", "RGBa", "LA;16", "RGBA;16", "P", "1", "L", "RGB", "RGB;16"}
 )
