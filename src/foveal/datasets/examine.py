@@ -29,7 +29,6 @@ def examine(listing: Listing, facts: Facts) -> Card:
         for name, here in present.items()
     }
     groups = copies.groups()[:GROUPS_SHOWN]
-    bad = np.flatnonzero(facts.bad).tolist()
     return Card(
         path=listing.path,
         layout=listing.layout,
@@ -48,8 +47,7 @@ def examine(listing: Listing, facts: Facts) -> Card:
         modes=_modes(facts, good),
         classes=listing.classes,
         counts={name: tuple(count.tolist()) for name, count in counts.items()},
-        skipped=listing.left_out
-        + tuple(Skipped(listing.keys[i], form.reasons[str(i)]) for i in bad),
+        skipped=_skipped(listing, facts),
         duplicates=tuple(tuple(listing.keys[good[r]] for r in g[:KEYS_SHOWN]) for g in groups),
         duplicate_count=copies.count,
         doubts=tuple(_doubts(listing, facts, copies, counts)),
@@ -58,6 +56,13 @@ def examine(listing: Listing, facts: Facts) -> Card:
         fit=form.fit,
         axes=form.axes,
         why=dict(form.why),
+    )
+
+
+def _skipped(listing: Listing, facts: Facts) -> tuple[Skipped, ...]:
+    bad = np.flatnonzero(facts.bad).tolist()
+    return listing.left_out + tuple(
+        Skipped(listing.keys[i], facts.form.reasons[str(i)]) for i in bad
     )
 
 
