@@ -48,7 +48,7 @@ def test_progress_ends_at_exactly_one(total):
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20))
 def test_progress_ends_at_exactly_one_however_often_the_steps_change(plans):
-    """Each entry is what is left by a new plan; one step is made under each, the last to its end."""
+    """Each entry is what a new plan leaves; one step under each, all under the last."""
     progress, path = 0.0, [0.0]
     for left in plans[:-1]:
         progress = advance(progress, left + 1)

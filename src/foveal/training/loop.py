@@ -82,13 +82,12 @@ def fit(
 
 def _walk(journey: Journey, batches: Batches) -> Iterator[tuple[int, Batch]]:
     """Batches from where the journey stands until its end, even when it is set back."""
-    at = journey.at
-    while at.step < at.total:
-        epoch, start = divmod(at.step, len(batches))
+    while journey.at.step < journey.at.total:
+        epoch, start = divmod(journey.at.step, len(batches))
         for batch in batches.epoch(epoch, start):
-            before = at.step
+            after = journey.at.step + 1
             yield epoch, batch
-            if at.step != before + 1 or at.step >= at.total:
+            if journey.at.step != after or journey.at.step >= journey.at.total:
                 break
 
 
