@@ -146,6 +146,11 @@ def test_the_linearised_auroc_agrees_with_a_full_bootstrap():
     assert (got.low, got.high) == pytest.approx((low, high), abs=0.006)
 
 
+def test_f1_of_many_small_classes_is_not_dragged_down_by_the_resampling():
+    score = metrics.judge(*plain(classes=200, count=1000), replicates=200)["f1_macro"]
+    assert score.high - score.value == pytest.approx(score.value - score.low, rel=0.35)
+
+
 def test_all_right_is_not_certain():
     labels = np.arange(30) % 3
     got = metrics.judge(softmax(20.0 * np.eye(3)[labels]), labels)

@@ -120,7 +120,9 @@ def judge(
     area = float(np.nanmean(areas)) if np.isfinite(areas).any() else None
     losses, top = log_losses(probabilities, labels), probabilities.max(1)
     drawn = _bootstrap(labels, said, losses, top, influence, matrix, replicates, seed)
-    balanced, macro = balanced_accuracy(matrix), percentile(f1_macro(matrix), drawn["f1_macro"])
+    balanced = balanced_accuracy(matrix)
+    # A resample of few rows per class always looks worse than the rows it came from.
+    macro = _inside(percentile(f1_macro(matrix), drawn["f1_macro"], centred=True))
     if macro.value in (0.0, 1.0):  # all went one way, so no resample can show another
         macro = balanced
     found = {
@@ -128,7 +130,7 @@ def judge(
         "balanced_accuracy": balanced,
         "f1_macro": macro,
         "log_loss": percentile(float(losses.mean()), drawn["log_loss"]),
-        "ece": _not_negative(
+        "ece": _inside(
             percentile(calibration_error(top, said == labels), drawn["ece"], centred=True)
         ),
     }
@@ -184,8 +186,8 @@ def _auroc(
     return mean_of_shares(fewer * round(area), fewer)
 
 
-def _not_negative(score: Score) -> Score:
-    return Score(score.value, max(0.0, score.low), score.high)
+def _inside(score: Score) -> Score:
+    return Score(score.value, max(0.0, score.low), min(1.0, score.high))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
