@@ -215,3 +215,20 @@ def test_threads_do_not_disturb_one_another_or_the_warning_filters():
         thread.join()
     assert not wrong
     assert warnings.filters == before
+
+
+def test_the_quick_jpeg_road_gives_the_values_of_the_slow_one(monkeypatch):
+    pytest.importorskip("simplejpeg")
+    rng = np.random.default_rng(0)
+    for mode, size in [("RGB", (33, 20)), ("L", (16, 50)), ("RGB", (1, 1)), ("CMYK", (9, 9))]:
+        shape = (size[1], size[0], len(mode)) if mode != "L" else size[::-1]
+        for options in ({"quality": 75}, {"quality": 95, "progressive": True}):
+            picture = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8), mode)
+            file = io.BytesIO()
+            picture.save(file, "JPEG", **options)
+            quick = image.read(file.getvalue(), "a.jpg")
+            with monkeypatch.context() as slow:
+                slow.setattr(image, "_simplejpeg", lambda: None)
+                plain = image.read(file.getvalue(), "a.jpg")
+            np.testing.assert_array_equal(quick.x, plain.x)
+            assert (quick.x.dtype, quick.mode) == (plain.x.dtype, plain.mode)

@@ -63,15 +63,17 @@ def examine_arrays(
 
     test = None if x_test is None or y_test is None else (x_test, np.asarray(y_test))
     listing = from_arrays(x, np.asarray(y), test=test, name=name)
-    return surveyed(listing, "stop", progress=progress)
+    return surveyed(listing, "stop", remember=False, progress=progress)
 
 
-def surveyed(listing: Listing, bad_files: str, *, progress: Progress = SILENT) -> Survey:
+def surveyed(
+    listing: Listing, bad_files: str, *, remember: bool = True, progress: Progress = SILENT
+) -> Survey:
     """The survey of a listing. Raises: DataError for an unknown policy."""
     from ..datasets.survey import survey
 
     if bad_files == "skip" or bad_files == "stop":  # noqa: PLR1714  (mypy narrows only so)
-        return survey(listing, bad_files=bad_files, progress=progress)
+        return survey(listing, bad_files=bad_files, remember=remember, progress=progress)
     raise DataError(
         f"bad-files policy {bad_files!r} is not known",
         where="--bad-files",
