@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from foveal.card import Card
 from foveal.errors import PlanError
 from foveal.grid import Axis
@@ -82,7 +83,10 @@ def test_coarse_axes_wait_for_their_kernel():
     assert network.kernels(steps, size, stages)[0][:3] == [(1, 3, 3)] * 3
 
 
-@pytest.mark.parametrize("size", [(8, 8), (28, 28), (32, 32), (64, 48), (128, 128), (40,), (9, 9, 9)])
+SIZES = [(8, 8), (28, 28), (32, 32), (64, 48), (128, 128), (40,), (9, 9, 9)]
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_the_receptive_field_covers_the_object_or_says_how_far_it_reaches(size):
     plan = make_plan(card(size), MACHINE, epochs=3.0)
     net = plan.net
@@ -109,7 +113,8 @@ def test_every_number_has_a_reason():
 
 
 def test_more_time_or_a_faster_machine_never_plans_a_narrower_network():
-    widths = [make_plan(card(), MACHINE, budget=b).net.widths[0] for b in (30.0, 120.0, 600.0, 7200.0)]
+    budgets = (30.0, 120.0, 600.0, 7200.0)
+    widths = [make_plan(card(), MACHINE, budget=b).net.widths[0] for b in budgets]
     assert widths == sorted(widths)
     assert widths[0] < widths[-1]
     fast = dataclasses.replace(MACHINE, gflops=5000.0)
@@ -202,8 +207,8 @@ def test_held_back_shares_depend_on_the_set_and_on_what_it_brings():
 
 
 def test_wide_values_are_scaled_by_their_percentiles():
-    wide = card(channels=1, dtype="uint16", low=(100.0,), high=(4100.0,), mean=(1100.0,), std=(400.0,))
-    part = make_plan(wide, MACHINE).data
+    values = {"low": (100.0,), "high": (4100.0,), "mean": (1100.0,), "std": (400.0,)}
+    part = make_plan(card(channels=1, dtype="uint16", **values), MACHINE).data
     assert (part.low, part.high) == ((100.0,), (4100.0,))
     assert part.mean == pytest.approx((0.25,))
     assert part.std == pytest.approx((0.1,))

@@ -8,12 +8,15 @@ Exit codes: 0 done; 1 a mistake to mend, or a fault of ours; 2 wrong usage; 130 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from .doors import door, usage
+
+STARTED = time.monotonic()  # a budget counts from here, with the imports
 
 app = typer.Typer(
     name="foveal",
@@ -158,6 +161,7 @@ def train(
         if resume is not None:
             report = again(resume, progress=progress)
         else:
+            assert data is not None, "checked above"
             report = verb(
                 data,
                 task=task,
@@ -169,9 +173,10 @@ def train(
                 symmetry=symmetry,
                 changes=edits,
                 bad_files=bad_files,
+                started=STARTED,
                 progress=progress,
             )
-        _print(report.to_dict()) if as_json else show_report(report)
+        _print(report.to_dict()) if as_json else show_report(report, resume or out)
 
 
 @app.command()
@@ -217,7 +222,7 @@ def demo(
         from .verbs.demo import demo as verb
 
         report = verb(out, progress=progress)
-        _print(report.to_dict()) if as_json else show_report(report)
+        _print(report.to_dict()) if as_json else show_report(report, out)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError
 from ..progress import SILENT, Progress
@@ -72,10 +72,11 @@ def surveyed(
     """The survey of a listing. Raises: DataError for an unknown policy."""
     from ..datasets.survey import survey
 
-    if bad_files == "skip" or bad_files == "stop":  # noqa: PLR1714  (mypy narrows only so)
-        return survey(listing, bad_files=bad_files, remember=remember, progress=progress)
-    raise DataError(
-        f"bad-files policy {bad_files!r} is not known",
-        where="--bad-files",
-        mend="give skip (up to 1 % per class) or stop (at the first)",
-    )
+    if bad_files not in ("skip", "stop"):
+        raise DataError(
+            f"bad-files policy {bad_files!r} is not known",
+            where="--bad-files",
+            mend="give skip (up to 1 % per class) or stop (at the first)",
+        )
+    policy: Literal["skip", "stop"] = "stop" if bad_files == "stop" else "skip"
+    return survey(listing, bad_files=policy, remember=remember, progress=progress)
