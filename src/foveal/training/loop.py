@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import inf
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -109,9 +109,9 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
         raw = journey.network(x, mask)
     loss = journey.task.loss(raw.float(), y, mask, plan.fit.label_smoothing)
     loss.backward()  # type: ignore[no-untyped-call]
-    value, length = _both(loss, optimiser.gradients())
+    value, *lengths = _lengths(loss, optimiser.gradients())
     rate = middle_rate(at.progress, at.total - at.step, plan.fit.warmup)
-    if length < inf and value < inf:  # False for NaN too
+    if isfinite(value) and all(map(isfinite, lengths)):
         optimiser.step(rate * at.brake)
         optimiser.clear()
         journey.moved(value, len(x), rate * at.brake)
@@ -142,8 +142,7 @@ def _coarse(x: Tensor, size: tuple[int, ...]) -> Tensor:
     return resize(x, size)
 
 
-def _both(loss: Tensor, gradients: list[Tensor]) -> tuple[float, float]:
-    """Loss and the length of all gradients, in one wait for the device."""
-    length = torch.nn.utils.get_total_norm(gradients)
-    value, norm = torch.stack([loss.detach().float(), length.float()]).tolist()
-    return value, norm
+def _lengths(loss: Tensor, gradients: list[Tensor]) -> list[float]:
+    """The loss and the length of each gradient, in one wait for the device."""
+    found: list[float] = torch.stack([loss.detach(), *torch._foreach_norm(gradients)]).tolist()
+    return found
