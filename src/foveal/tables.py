@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .bars import clean
@@ -27,7 +28,7 @@ def show_card(card: Card) -> None:
     parts = " · ".join(f"{name} {count:,}" for name, count in card.parts.items())
     out.print(clean(f"{card.name or card.path}: {card.count:,} samples ({parts})"), style="bold")
     modes = " · ".join(f"{mode} {count:,}" for mode, count in card.modes.items())
-    axes = " x ".join(f"{axis.name} ({axis.step:g} {axis.unit})" for axis in card.axes)
+    axes = " · ".join(f"{axis.name}: steps of {axis.step:g} {axis.unit}" for axis in card.axes)
     _facts(
         out,
         {
@@ -54,22 +55,24 @@ def show_plan(plan: Plan) -> None:
     from rich.table import Table
 
     out = _console()
-    budget = "as many epochs as given" if plan.budget is None else spoken(plan.budget)
-    out.print(clean(f"{plan.task} {len(plan.classes)} classes, budget: {budget}"), style="bold")
+    span = f"{plan.fit.epochs:g} epochs" if plan.budget is None else spoken(plan.budget)
+    out.print(
+        f"{plan.task} {len(plan.classes)} classes in {span}: number, value, why", style="bold"
+    )
     for part in ("", *PARTS):
-        table = Table(title=part or None, title_justify="left", box=None, pad_edge=False)
-        for column, width in (("key", 26), ("value", 22)):
-            table.add_column(column, min_width=width, overflow="fold")
-        table.add_column("why", overflow="fold")
+        out.print(part, style="bold")
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for width in (24, 20):
+            table.add_column(min_width=width, overflow="fold")
+        table.add_column(overflow="fold")
         for key, value in _numbers(plan, part):
             table.add_row(clean(key), clean(_short(value)), clean(plan.why.get(key, "")))
-        out.print(table, markup=False)
-        out.print()
-    out.print("Change any of them: --set key=value")
+        out.print(table)
+    out.print("\nChange any of them: --set key=value")
 
 
-def show_report(report: Report) -> None:
-    """The verdict first, then the figures it rests on."""
+def show_report(report: Report, run: Path | None = None) -> None:
+    """The verdict first, then the figures it rests on, and where ``run`` keeps the page."""
     out = _console()
     out.print(clean(report.verdict), style="bold")
     facts = {
@@ -87,6 +90,9 @@ def show_report(report: Report) -> None:
         out.print(clean(f"skipped {count}: {reason}"), style="yellow")
     for doubt in report.doubts:
         out.print(clean(f"doubt: {doubt}"), style="yellow")
+    if run is not None:
+        out.print(clean(f"report: {run / 'report.html'}"), soft_wrap=True)
+        out.print(clean(f"next:   foveal predict {run} INPUT ..."), soft_wrap=True)
 
 
 def _console() -> Console:
@@ -126,7 +132,7 @@ def _classes(out: Console, card: Card) -> None:
         table.add_column(part, justify="right")
     for row, name in enumerate(card.classes[:MOST_CLASSES]):
         table.add_row(clean(name), *[f"{counts[row]:,}" for counts in card.counts.values()])
-    out.print(table, markup=False)
+    out.print(table)
     rest = len(card.classes) - MOST_CLASSES
     if rest > 0:
         totals = [sum(row) for row in zip(*card.counts.values(), strict=True)]
@@ -136,7 +142,7 @@ def _classes(out: Console, card: Card) -> None:
 
 def _numbers(plan: Plan, part: str) -> list[tuple[str, Any]]:
     if not part:
-        return [("task", plan.task), ("budget", plan.budget), ("seed", plan.seed)]
+        return [(name, getattr(plan, name)) for name in ("task", "budget", "seed")]
     noun: Any = getattr(plan, part)
     return [(f"{part}.{f.name}", getattr(noun, f.name)) for f in dataclasses.fields(noun)]
 
