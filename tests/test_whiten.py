@@ -130,3 +130,21 @@ def test_says_how_to_mend():
         layer.fit(torch.full((4, 3, 5, 5), torch.nan))
     with pytest.raises(PlanError, match=r"kernel 0 does not fit"):
         Whiten(2, 3, 0)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_fewer_outputs_keep_the_directions_of_largest_variance(rank):
+    x = torch.randn(20, 2, *[6] * rank, generator=torch.Generator().manual_seed(0))
+    full, some = Whiten(rank, 2, 2), Whiten(rank, 2, 2, outputs=6)
+    full.fit(x)
+    some.fit(x)
+    half = full.outputs // 2
+    kept = torch.cat([full.convolution.weight[:3], full.convolution.weight[half : half + 3]])
+    torch.testing.assert_close(some.convolution.weight, kept)
+    assert some(x).shape[1] == 6
+
+
+@pytest.mark.parametrize("outputs", [0, 3, 18])
+def test_says_how_many_outputs_there_can_be(outputs):
+    with pytest.raises(PlanError, match=r"directions(.|\n)*an even number from 2 to 16"):
+        Whiten(2, 2, 2, outputs=outputs)

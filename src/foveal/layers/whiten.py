@@ -20,24 +20,36 @@ class Whiten(nn.Module):
     Args:
         rank: number of grid axes. inputs: C. kernel, stride: cells, one per axis or one for
             all. eps: added to the variances, so that directions that hardly occur are not
-            blown up without bound.
+            blown up without bound. outputs: K, twice the directions kept, those of largest
+            variance first; all ``2 * C * prod(kernel)`` when None.
 
-    Shapes: ``(B, C, *S) -> (B, 2 n, *T)`` with ``n = C * prod(kernel)`` and
-        ``T[i] = ceil(S[i] / stride[i])``.
-    Raises: PlanError if numbers do not fit ``rank``.
+    Shapes: ``(B, C, *S) -> (B, K, *T)`` with ``T[i] = ceil(S[i] / stride[i])``.
+    Raises: PlanError if numbers do not fit ``rank``, or ``outputs`` is odd or too many.
     Source: Page, "How to train your ResNet", part 8 (2019); Jordan, arXiv:2404.00498,
         section 3.1. Ours: any rank, centred covariance, variances in falling order.
     """
 
     def __init__(
-        self, rank: int, inputs: int, kernel: Ints, stride: Ints = 1, eps: float = 5e-4
+        self,
+        rank: int,
+        inputs: int,
+        kernel: Ints,
+        stride: Ints = 1,
+        eps: float = 5e-4,
+        outputs: int | None = None,
     ) -> None:
         super().__init__()
         self.rank, self.inputs, self.eps = rank, inputs, eps
         self.kernel = axes.per_axis(kernel, rank, name="kernel", where="Whiten")
         count = axes.count(inputs, name="inputs", where="Whiten") * prod(self.kernel)
-        self.outputs = 2 * count
-        self.convolution = Convolution(rank, inputs, 2 * count, self.kernel, stride=stride)
+        self.outputs = 2 * count if outputs is None else outputs
+        if self.outputs % 2 or not 2 <= self.outputs <= 2 * count:
+            raise PlanError(
+                f"{self.outputs} outputs are not two for each of 1 to {count} directions",
+                where="Whiten",
+                mend=f"give an even number from 2 to {2 * count}",
+            )
+        self.convolution = Convolution(rank, inputs, self.outputs, self.kernel, stride=stride)
         self.convolution.weight.requires_grad_(False)
         self._set(torch.eye(count))
 
@@ -78,7 +90,7 @@ class Whiten(nn.Module):
 
     @torch.no_grad()
     def _set(self, rows: Tensor) -> None:
-        weight = self.convolution.weight
+        weight, rows = self.convolution.weight, rows[: self.outputs // 2]
         weight.copy_(torch.cat([rows, -rows]).reshape(weight.shape))
 
 

@@ -14,24 +14,26 @@ from .block import ConvBlock, Stage
 
 
 class WhitenStem(nn.Module):
-    """Frozen patch whitening and an activation: both signs of each decorrelated direction.
+    """Frozen patch whitening and an activation: both signs of the strongest directions.
 
-    Shapes: ``(B, C, *S) -> (B, 2 * C * prod(kernel), *T)`` with ``T = ceil(S / stride)``.
+    Shapes: ``(B, C, *S) -> (B, net.stem_width, *T)`` with ``T = ceil(S / stride)``.
     Source: Page, "How to Train Your ResNet 8"; Jordan, arXiv:2404.00498, section 3.2.
     """
 
     def __init__(self, rank: int, inputs: int, net: NetPart) -> None:
         super().__init__()
-        outputs = 2 * inputs * math.prod(net.stem_kernel)
-        if net.stem_width != outputs:
+        most = 2 * inputs * math.prod(net.stem_kernel)
+        if net.stem_width % 2 or not 2 <= net.stem_width <= most:
             raise PlanError(
-                f"a whitening stem of kernel {net.stem_kernel} on {inputs} channels has "
-                f"{outputs} outputs, not {net.stem_width}",
+                f"a whitening stem of kernel {net.stem_kernel} on {inputs} channels has 2 to "
+                f"{most} outputs by twos, not {net.stem_width}",
                 where="plan.json: net.stem_width",
-                mend=f'set net.stem_width to {outputs}, or net.stem to "convolution"',
+                mend=f'set net.stem_width to {most}, or net.stem to "convolution"',
             )
         self.stride = net.stem_stride
-        self.whiten = Whiten(rank, inputs, net.stem_kernel, stride=net.stem_stride)
+        self.whiten = Whiten(
+            rank, inputs, net.stem_kernel, stride=net.stem_stride, outputs=net.stem_width
+        )
         self.activation = activation(net.activation)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
