@@ -48,6 +48,9 @@ def door(*, reuse_memory: bool = False) -> Iterator[Progress]:
         # by the interpreter's last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(128 + signal.SIGPIPE) from None
+    except OSError as error:
+        _say(clean(str(_refused(error))))
+        raise typer.Exit(MISTAKE) from None
     except typer.Exit:
         raise
     except Exception as error:
@@ -61,6 +64,15 @@ def _code(error: FovealError) -> int:
     if stop is None or not isinstance(error, stop.Interrupted):
         return MISTAKE
     return DONE if "SIGTERM" in error.what else INTERRUPTED
+
+
+def _refused(error: OSError) -> FovealError:
+    """What the system would not do: a full disk, a folder that is not there or not ours."""
+    return FovealError(
+        error.strerror or str(error),
+        where=str(error.filename or "the files of this command"),
+        mend="free some space, or give a place that exists and that you may write to",
+    )
 
 
 def _fault(error: Exception) -> str:

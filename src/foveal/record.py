@@ -51,9 +51,13 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, values: object) -> None:
-    """Write atomically: a reader sees the old file or the new one, never a part."""
+    """Write atomically: a reader sees the old file or the new one, never a part.
+
+    Names that are not Unicode (surrogates, from file systems) come back as they were.
+    """
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_bytes(path, text.encode("utf-8"))
+    # A surrogate can only stand inside a JSON string, where \udc80 is its proper escape.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

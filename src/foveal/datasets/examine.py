@@ -194,7 +194,7 @@ def _digest(
 ) -> str:
     """One hash of all content, labels and parts, whatever the order of the files."""
     order = np.lexsort((parts, labels, hashes))
-    mixed = hashlib.blake2b("\0".join(classes).encode("utf-8", "surrogateescape"), digest_size=16)
+    mixed = hashlib.blake2b("\0".join(classes).encode("utf-8", "surrogatepass"), digest_size=16)
     for column in (hashes, labels, parts):
         mixed.update(column[order].tobytes())
     return mixed.hexdigest()

@@ -67,4 +67,4 @@ class Names(Sequence[str]):
     @property
     def content(self) -> bytes:
         """Every name and where it ends: what a stamp hashes."""
-        return self._text.encode("utf-8", "surrogateescape") + self._ends.tobytes()
+        return self._text.encode("utf-8", "surrogatepass") + self._ends.tobytes()

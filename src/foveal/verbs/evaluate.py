@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..datasets.listing import Listing
-    from ..grid import Batch
+    from ..grid import Axis, Batch
     from .model import Model
 
 TOGETHER = 128  # samples per forward pass
@@ -46,16 +46,20 @@ def evaluate_model(
     from ..evaluation.summary import Answers, summarise
 
     started = time.monotonic()
-    listing = _listing(data, y)
+    listing = _listing(data, y, model.plan.axes)
     labels = _labels(model, listing)
-    positions = np.flatnonzero((listing.parts == _part(listing)) & (labels >= 0))
+    positions = np.flatnonzero(_judged(listing) & (labels >= 0))
     reader = _Reader(model, listing, positions)
     with progress.bar("judging", len(positions)) as tick:
         raw = logits(model.network, reader.batches(tick), model.plan)
     reader.check()
     kept = np.array(reader.kept, np.int64)
     card = dataclasses.replace(
-        model.card, path=listing.path, skipped=tuple(reader.bad), doubts=(), duplicate_count=0
+        model.card,
+        path=listing.path,
+        skipped=(*listing.left_out, *reader.bad),
+        doubts=(),
+        duplicate_count=0,
     )
     report = summarise(
         card,
@@ -126,21 +130,29 @@ class _Reader:
         return picture(x, low=data.low, high=data.high)
 
 
-def _listing(data: Any, y: Sequence[Any] | None) -> Listing:
+def _listing(data: Any, y: Sequence[Any] | None, axes: tuple[Axis, ...]) -> Listing:
     from ..datasets.layouts import find_listing, from_arrays
 
     if isinstance(data, str | Path):
+        if y is not None:
+            raise DataError(
+                "a path brings its own labels, but y was given too",
+                where=str(data),
+                mend="leave y out, or give the samples as an array",
+            )
         return find_listing(data)
     if y is None:
         raise DataError(
             "arrays were given without their labels", where="evaluate", mend="give y as well"
         )
-    return from_arrays(data, np.asarray(y))
+    return from_arrays(data, np.asarray(y), axes=axes)
 
 
-def _part(listing: Listing) -> int:
-    """The part to judge: test, else whatever the data holds."""
-    return PARTS.index("test" if "test" in listing.has_parts else listing.has_parts[0])
+def _judged(listing: Listing) -> NDArray[np.bool_]:
+    """Which items to judge ``(N,)``: the test part where there is one, else all."""
+    if "test" not in listing.has_parts:
+        return np.ones(len(listing), bool)
+    return np.asarray(listing.parts == PARTS.index("test"))
 
 
 def _labels(model: Model, listing: Listing) -> NDArray[np.int64]:

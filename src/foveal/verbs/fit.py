@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import DataError
 from ..progress import SILENT, Progress
 from .model import Model, load
 from .plan import Wish
@@ -46,14 +47,23 @@ def fit(
     started = time.monotonic()
     limit = None if epochs is not None or budget is None else seconds(budget)
     wish = Wish("auto", limit, epochs, seed, symmetry, changes or {})
-    folder = Path(tempfile.mkdtemp(prefix="foveal-")) if out is None else Path(out)
     source = None
     if isinstance(data, str | Path):
+        _alone(data, y, x_test, y_test)
         source = Source(str(data))
         survey = examine(source, progress=progress)
     else:
-        survey = examine_arrays(
-            data, [] if y is None else y, x_test=x_test, y_test=y_test, name=name, progress=progress
-        )
+        survey = examine_arrays(data, y, x_test=x_test, y_test=y_test, name=name, progress=progress)
+    folder = Path(tempfile.mkdtemp(prefix="foveal-")) if out is None else Path(out)
     train_survey(survey, wish, source, folder, started, progress)
     return load(folder)
+
+
+def _alone(path: str | Path, *arrays: Any) -> None:
+    """Raises: DataError when arrays were given beside a path that brings its own."""
+    if any(array is not None for array in arrays):
+        raise DataError(
+            "y, x_test or y_test was given beside a path, which brings its own labels",
+            where=str(path),
+            mend="give the path alone (a test set in it lies under test/), or arrays alone",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..card import Card
 from ..errors import RunError
-from ..plan import Plan
+from ..find import names
+from ..plan import Plan, replace_part
 from ..progress import SILENT, Progress
 from ..record import read_json, write_json
 from ..report import Report
 
 if TYPE_CHECKING:
     from ..networks.build import Network
-
-FILES = ("card.json", "plan.json", "report.json", "report.html", "weights.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,32 @@ class Model:
         return evaluate_model(self, data, y)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model to another folder, from which `foveal.load` reads it."""
+        """Write the model to another folder, from which `foveal.load` reads it.
+
+        Raises: RunError when the folder holds another run, or cannot be written.
+        """
+        from ..evaluation.page import write_page
+        from ..networks.weights import save_weights
+
         target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            if (self.run / name).exists():
-                shutil.copyfile(self.run / name, target / name)
-        write_json(target / "plan.json", self.plan.to_dict())
+        if (target / "plan.json").exists():
+            raise RunError(
+                f"there is a run in {target} already", where="save", mend="give another folder"
+            )
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            # From memory: the run folder may be a temporary one that is gone by now.
+            write_json(target / "card.json", self.card.to_dict())
+            write_json(target / "report.json", self.report.to_dict())
+            write_page(self.report, self.card, self.plan, target / "report.html")
+            save_weights(self.network, target / "weights.safetensors")
+            write_json(target / "plan.json", self.plan.to_dict())
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {target}: {error.strerror}",
+                where="save",
+                mend="give a folder that you may write to",
+            ) from error
         return target
 
 
@@ -98,9 +115,32 @@ def load(run: str | Path) -> Model:
             mend=f"foveal train --resume {run}" if begun else "give the folder `train` has written",
         )
     plan = Plan.from_dict(read_json(folder / "plan.json"), str(folder / "plan.json"))
+    _check_task(plan, folder)
+    plan = here(plan)
     card = Card.from_dict(read_json(folder / "card.json"), str(folder / "card.json"))
     report = Report.from_dict(read_json(folder / "report.json"), str(folder / "report.json"))
     network = build(plan, task_of(plan).head(plan, plan.net.widths[-1], None))
     load_weights(network, folder / "weights.safetensors")
-    network.eval()
+    network.to(plan.fit.device).eval()
     return Model(network, plan, card, report, folder)
+
+
+def here(plan: Plan) -> Plan:
+    """The plan for this machine: the processor answers where the plan's GPU is not there."""
+    import torch
+
+    if not plan.fit.device.startswith("cuda") or torch.cuda.is_available():
+        return plan
+    return replace_part(plan, "fit", device="cpu", precision="fp32")
+
+
+def _check_task(plan: Plan, folder: Path) -> None:
+    """A run folder may come from anybody, so it never names code to run."""
+    from .. import tasks
+
+    if plan.task not in names(tasks):
+        raise RunError(
+            f"task {plan.task!r} is none of Foveal's",
+            where=str(folder / "plan.json"),
+            mend=f"known: {', '.join(names(tasks))}",
+        )

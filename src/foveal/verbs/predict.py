@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FovealError
+from ..errors import DataError, FovealError
 from ..progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..grid import Sample
+    from ..grid import Axis, Sample
     from .model import Model
 
 TOGETHER = 64  # samples per forward pass
+MOST_WAITING = 1024  # answers held back until there are so many samples
 Answer = dict[str, Any]
 
 
@@ -42,39 +43,57 @@ def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[
     from ..datasets.prepare import prepare
 
     torch.set_num_threads(model.plan.fit.threads)
+    # What cannot be read waits in line as well: answers keep the order of the inputs, and a bad
+    # file among good ones does not cut a batch short.
     waiting: list[tuple[str, Any]] = []
+    ready = 0
     with progress.bar("predicting", None) as tick:
-        for key, found in _samples(inputs):
+        for key, found in _samples(inputs, model.plan.axes):
             try:
                 if isinstance(found, FovealError):
                     raise found
                 waiting.append((key, prepare(found.x, model.plan.data, key=key)))
+                ready += 1
             except FovealError as error:
-                # Answers keep the order of the inputs, so what waits goes first.
-                yield from _said(model, waiting)
-                waiting = []
-                yield {"input": key, "error": error.what}
-            if len(waiting) == TOGETHER:
-                yield from _said(model, waiting)
-                waiting = []
+                waiting.append((key, error.what))
+            if ready == TOGETHER or len(waiting) == MOST_WAITING:
+                yield from _in_order(model, waiting)
+                waiting, ready = [], 0
             tick(1)
-        yield from _said(model, waiting)
+        yield from _in_order(model, waiting)
 
 
-def _samples(inputs: Any) -> Iterable[tuple[str, Sample | FovealError]]:
+def _samples(inputs: Any, axes: tuple[Axis, ...]) -> Iterable[tuple[str, Sample | FovealError]]:
     from ..datasets.inputs import inputs as from_paths
 
     if isinstance(inputs, np.ndarray) or hasattr(inputs, "__array__"):
-        return _array_samples(np.asarray(inputs))
-    return from_paths([str(p) for p in inputs])
+        return _array_samples(np.asarray(inputs), axes)
+    return from_paths([inputs] if isinstance(inputs, str | Path) else inputs, axes)
 
 
-def _array_samples(x: NDArray[Any]) -> Iterator[tuple[str, Sample]]:
-    from ..datasets.layouts import from_arrays
+def _array_samples(
+    x: NDArray[Any], axes: tuple[Axis, ...]
+) -> Iterator[tuple[str, Sample | FovealError]]:
+    from ..readers.array import as_sample
 
-    listing = from_arrays(x, np.zeros(len(x), np.int64))
-    for position in range(len(listing)):
-        yield str(position), listing.read(position)
+    if x.ndim not in (len(axes) + 1, len(axes) + 2) or x.dtype.kind not in "biuf":
+        raise DataError(
+            f"an array of shape {x.shape} of {x.dtype} is no stack of samples",
+            where="predict",
+            mend=f"give numbers (N, {', '.join(axis.name for axis in axes)}), or a channel more",
+        )
+    for position, row in enumerate(x):
+        try:
+            yield str(position), as_sample(row, str(position), axes)
+        except DataError as error:
+            yield str(position), error
+
+
+def _in_order(model: Model, waiting: list[tuple[str, Any]]) -> Iterator[Answer]:
+    """Answers for what is an array, the reason for what is none."""
+    good = _said(model, [(key, x) for key, x in waiting if not isinstance(x, str)])
+    for key, found in waiting:
+        yield {"input": key, "error": found} if isinstance(found, str) else next(good)
 
 
 def _said(model: Model, waiting: list[tuple[str, Any]]) -> Iterator[Answer]:

@@ -49,7 +49,7 @@ def examine(source: Source, *, progress: Progress = SILENT) -> Survey:
 
 def examine_arrays(
     x: Any,
-    y: Sequence[Any],
+    y: Sequence[Any] | None,
     *,
     x_test: Any = None,
     y_test: Sequence[Any] | None = None,
@@ -61,6 +61,18 @@ def examine_arrays(
 
     from ..datasets.layouts import from_arrays
 
+    if y is None:
+        raise DataError(
+            "arrays were given without their labels",
+            where="fit",
+            mend="give y, one class per sample, or the path of a folder",
+        )
+    if (x_test is None) != (y_test is None):
+        raise DataError(
+            "x_test and y_test come together, but one of them is missing",
+            where="fit",
+            mend="give both, or neither: a test part is then held back from the data",
+        )
     test = None if x_test is None or y_test is None else (x_test, np.asarray(y_test))
     listing = from_arrays(x, np.asarray(y), test=test, name=name)
     return surveyed(listing, "stop", remember=False, progress=progress)
