@@ -102,10 +102,6 @@ class Model:
 
 def load(run: str | Path) -> Model:
     """The model of a finished run. Raises: RunError when the folder holds none."""
-    from ..networks.build import build
-    from ..networks.weights import load_weights
-    from .prepare_run import task_of
-
     folder = Path(run)
     if not (folder / "weights.safetensors").exists():
         begun = (folder / "plan.json").exists()
@@ -114,6 +110,10 @@ def load(run: str | Path) -> Model:
             where=str(folder),
             mend=f"foveal train --resume {run}" if begun else "give the folder `train` has written",
         )
+    from ..networks.build import build  # after the check: a mistyped folder costs no seconds
+    from ..networks.weights import load_weights
+    from .prepare_run import task_of
+
     plan = Plan.from_dict(read_json(folder / "plan.json"), str(folder / "plan.json"))
     _check_task(plan, folder)
     plan = here(plan)
