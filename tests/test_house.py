@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parent.parent / "src" / "foveal"
-STOREYS = """errors memory progress; find duration; grid; record; card plan report; layers;
+STOREYS = """errors clock memory progress; find duration; grid; record; card plan report; layers;
     networks; readers; datasets; tasks; planner; training; evaluation; verbs; bars;
     tables answers doors; sklearn cli; __main__"""
 LEVEL = {unit: i for i, row in enumerate(STOREYS.split(";")) for unit in row.split()}

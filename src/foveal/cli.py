@@ -8,15 +8,15 @@ Exit codes: 0 done; 1 a mistake to mend, or a fault of ours; 2 wrong usage; 130 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from .clock import process_began
 from .doors import door, usage
 
-STARTED = time.monotonic()  # a budget counts from here, with the imports
+_started: float | None = None  # of the process, where it was started for one command
 
 app = typer.Typer(
     name="foveal",
@@ -159,7 +159,7 @@ def train(
         from .verbs.train import train as verb
 
         if resume is not None:
-            report = again(resume, progress=progress)
+            report = again(resume, started=_started, progress=progress)
         else:
             assert data is not None, "checked above"
             report = verb(
@@ -173,7 +173,7 @@ def train(
                 symmetry=symmetry,
                 changes=edits,
                 bad_files=bad_files,
-                started=STARTED,
+                started=_started,
                 progress=progress,
             )
         _print(report.to_dict()) if as_json else show_report(report, resume or out)
@@ -220,13 +220,17 @@ def demo(
     with door(reuse_memory=True) as progress:
         from .tables import show_report
         from .verbs.demo import demo as verb
+        from .verbs.folder import free_folder
 
-        report = verb(out, progress=progress)
+        out = free_folder(out)
+        report = verb(out, started=_started, progress=progress)
         _print(report.to_dict()) if as_json else show_report(report, out)
 
 
 def main() -> None:
     """The entry point of the command `foveal`."""
+    global _started  # noqa: PLW0603 - the one thing a command learns from outside of its words
+    _started = process_began()
     app()
 
 

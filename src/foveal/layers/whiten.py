@@ -104,5 +104,9 @@ def _patches(x: Tensor, kernel: tuple[int, ...], limit: int, seed: int) -> Tenso
     chosen = torch.arange(total)
     if total > limit:
         chosen = torch.randint(total, (limit,), generator=torch.Generator().manual_seed(seed))
-    at = torch.unravel_index(chosen.to(x.device), places)
-    return x[at].flatten(1)
+    # torch.unravel_index would do, but its first call loads sympy: 0.75 s.
+    at: list[Tensor] = []
+    for size in reversed(places):
+        at.insert(0, chosen.to(x.device) % size)
+        chosen = chosen // size
+    return x[tuple(at)].flatten(1)

@@ -44,14 +44,17 @@ class Machine:
         return f"measured GFLOP/s of a 3x3 convolution, forward and backward: {rates}"
 
 
-@functools.lru_cache(maxsize=4)
 def measure(device: str = "auto", threads: int | None = None) -> Machine:
     """The machine's convolution rates; the fastest precision and layout is chosen.
 
     bf16 must win by a tenth to be taken (its rounding is not free). On a CPU without bf16
     instructions it loses by an order of magnitude, so it is tried on a small batch first.
     """
-    device = pick_device(device)
+    return _measured(pick_device(device), threads)
+
+
+@functools.lru_cache(maxsize=4)
+def _measured(device: str, threads: int | None) -> Machine:
     batch = 512 if device.startswith("cuda") else 16
     threads = threads or _threads(device, batch)
     torch.set_num_threads(threads)

@@ -27,6 +27,7 @@ from ..progress import Progress
 from ..record import write_json
 from ..report import Report
 from ..training import checkpoint
+from .hold import writing
 from .prepare_run import baseline_seconds, part
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Finish:
     def judge(self, network: nn.Module, history: History) -> Report:
         """Weights, temperature, test answers, baselines, report: written to the run folder."""
         self._choose(network, history)
-        save_weights(network, self.run / "weights.safetensors")
+        with writing(self.run):
+            save_weights(network, self.run / "weights.safetensors")
         held = self.split.validation
         temperature = 1.0
         if len(held):
@@ -94,8 +96,9 @@ class Finish:
         )
         seconds = round(time.monotonic() - self.started, 2)
         report = dataclasses.replace(report, cost={**report.cost, "seconds": seconds})
-        write_page(report, self.survey.card, self.plan, self.run / "report.html")
-        write_json(self.run / "report.json", report.to_dict())
+        with writing(self.run):
+            write_page(report, self.survey.card, self.plan, self.run / "report.html")
+            write_json(self.run / "report.json", report.to_dict())
         return report
 
     def _choose(self, network: nn.Module, history: History) -> None:

@@ -51,8 +51,9 @@ def plan(
     changes: edits such as ``{"net.widths": "[16, 32, 64]"}``.
     Raises: DataError for unusable data, PlanError for an impossible wish.
     """
-    survey = examine(Source(str(path), str(test) if test else None, bad_files), progress=progress)
     wish = Wish(task, budget, epochs, seed, symmetry, changes or {})
+    check(wish)
+    survey = examine(Source(str(path), str(test) if test else None, bad_files), progress=progress)
     drawn, survey, split = draw(survey, wish, progress=progress)
     from .prepare_run import measured, part, timed
 
@@ -67,7 +68,6 @@ def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Pl
     from ..planner.machine import measure
     from ..planner.make import make_plan
 
-    _check(wish)
     budget = DEFAULT_BUDGET if wish.budget is None and wish.epochs is None else wish.budget
     asked: dict[str, Any] = {
         "budget": budget,
@@ -118,7 +118,8 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
     return mirror_evidence(x, survey.labels[rows], axes, plan.seed)
 
 
-def _check(wish: Wish) -> None:
+def check(wish: Wish) -> None:
+    """Raises: PlanError for an impossible wish, before anything is read."""
     if wish.task not in ("auto", "classify"):
         from .. import tasks
         from ..find import load

@@ -10,10 +10,21 @@ from ..card import Card
 from ..errors import RunError
 from ..plan import Plan
 from ..progress import SILENT, Progress
-from ..record import read_json, write_json
+from ..record import read_json
 from ..report import Report
-from .folder import begin, new_folder
-from .plan import Wish, draw, laid_out
+from .folder import (
+    Begun,
+    begin,
+    begun,
+    check_plan,
+    how_begun,
+    new_run,
+    note,
+    noted,
+    source_of,
+)
+from .hold import held, stoppable, writing
+from .plan import Wish, check, draw, laid_out
 from .source import Source, examine
 
 if TYPE_CHECKING:
@@ -45,9 +56,11 @@ def train(
     """
     started = time.monotonic() if started is None else started
     source = Source(str(path), str(test) if test else None, bad_files)
-    survey = examine(source, progress=progress)
     wish = Wish(task, budget, epochs, seed, symmetry, changes or {})
-    return train_survey(survey, wish, source, out, started, progress)
+    check(wish)
+    with new_run(out, Path(path).absolute().stem) as run:
+        note(run, source, wish)
+        return _begin(run, examine(source, progress=progress), wish, started, progress)
 
 
 def train_survey(
@@ -59,60 +72,86 @@ def train_survey(
     progress: Progress = SILENT,
 ) -> Report:
     """The road from surveyed data on; ``source`` None when it cannot be read again."""
-    from .prepare_run import measured, part, timed
-
-    run = new_folder(out, survey.card.name)
-    plan, survey, split = draw(survey, wish, progress=progress)
-    if plan.budget is None:
-        batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
-        plan, deadline = timed(plan, 1.0, len(batches), 0.0), None
-    else:
-        left = plan.budget - (time.monotonic() - started)
-        plan, reserve = measured(plan, survey, split, left)
-        deadline = _deadline(plan, started, 0.0, reserve)
-    begin(run, survey.card, plan, source)
-    return _carry_out(run, survey, plan, split, deadline, started, progress)
+    check(wish)
+    with new_run(out, survey.card.name) as run:
+        if source is not None:
+            note(run, source, wish)
+        return _begin(run, survey, wish, started, progress)
 
 
-def resume(run: str | Path, *, progress: Progress = SILENT) -> Report:
+def resume(run: str | Path, *, started: float | None = None, progress: Progress = SILENT) -> Report:
     """Go on with a run that was killed or interrupted; a finished one gives its report.
 
     With a number of epochs the weights end the same to the last bit, on the same machine with
-    as many threads. Raises: RunError when the folder is no run, or its data has changed.
+    as many threads. A budget goes on where it was: ``started`` is as for `train`.
+
+    Raises: RunError when the folder is no run, another process works in it, or its data or its
+        plan has changed.
     """
+    started = time.monotonic() if started is None else started
+    run = Path(run)
+    if not (run / "plan.json").exists():
+        noted(run)  # before anything is written: this may be any folder
+    elif (report := _finished(run, progress)) is not None:
+        return report
+    with held(run), stoppable(run):
+        if not (run / "plan.json").exists():
+            source, wish = noted(run)
+            return _begin(run, examine(source, progress=progress), wish, started, progress)
+        # What had it until now may just have finished it.
+        return _finished(run, progress) or _go_on(run, started, progress)
+
+
+def _finished(run: Path, progress: Progress) -> Report | None:
+    path = run / "report.json"
+    if not path.exists():
+        return None
+    progress.say(f"{run} is finished; this is its report")
+    return Report.from_dict(read_json(path), str(path))
+
+
+def _begin(run: Path, survey: Survey, wish: Wish, started: float, progress: Progress) -> Report:
+    """Plan, train and judge."""
+    from .prepare_run import measured, part, timed
+
+    plan, survey, split = draw(survey, wish, progress=progress)
+    reserve = 0.0
+    if plan.budget is None:
+        batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
+        plan = timed(plan, 1.0, len(batches), 0.0)
+    else:
+        left = plan.budget - (time.monotonic() - started)
+        plan, reserve = measured(plan, survey, split, left)
+    begin(run, survey.card, plan)
+    progress.say(f"training into {run}")
+    return _carry_out(run, survey, plan, split, reserve, started, progress)
+
+
+def _go_on(run: Path, started: float, progress: Progress) -> Report:
+    """Train what is left and judge."""
     from ..training import checkpoint
     from .prepare_run import measured
 
-    started = time.monotonic()
-    run = Path(run)
-    if (run / "report.json").exists():
-        progress.say(f"{run} is finished; this is its report")
-        return Report.from_dict(read_json(run / "report.json"), str(run / "report.json"))
     plan = Plan.from_dict(read_json(run / "plan.json"), str(run / "plan.json"))
-    if not (run / "source.json").exists():
-        raise RunError(
-            "this run was trained on arrays in memory, which are gone",
-            where=str(run),
-            mend="call fit again with the same arrays",
-        )
-    source = Source.from_dict(read_json(run / "source.json"), str(run / "source.json"))
+    before = how_begun(run, plan)
+    check_plan(run, plan, before.plan)
+    source = source_of(run)
     survey = examine(source, progress=progress)
-    before = Card.from_dict(read_json(run / "card.json"), str(run / "card.json"))
-    if before.digest != survey.card.digest:
+    card = Card.from_dict(read_json(run / "card.json"), str(run / "card.json"))
+    if card.digest != survey.card.digest:
         raise RunError(
-            f"the data is not what this run began with ({before.count} samples then, "
+            f"the data is not what this run began with ({card.count} samples then, "
             f"{survey.card.count} now)",
             where=source.path,
             mend="restore the data, or train anew with another --out",
         )
     survey, split = laid_out(survey, plan, progress=progress)
-    deadline = None
-    if plan.budget is not None:
-        state = checkpoint.load(run / "checkpoint")
-        spent = float(state.facts["seconds"]) if state else 0.0
-        reserve = measured(plan, survey, split, plan.budget)[1]
-        deadline = _deadline(plan, started, spent, reserve)
-    return _carry_out(run, survey, plan, split, deadline, started, progress, resumed=True)
+    state = checkpoint.load(run / "checkpoint")
+    # As if the earlier sittings had come right before this one.
+    trained = float(state.facts["seconds"]) if state else 0.0
+    started -= before.before + trained
+    reserve = 0.0 if plan.budget is None else measured(plan, survey, split, plan.budget)[1]
+    return _carry_out(run, survey, plan, split, reserve, started, progress, trained)
 
 
 def _carry_out(
@@ -120,11 +159,12 @@ def _carry_out(
     survey: Survey,
     plan: Plan,
     split: Split,
-    deadline: Deadline | None,
+    reserve: float,
     started: float,
     progress: Progress,
-    resumed: bool = False,
+    trained: float | None = None,
 ) -> Report:
+    """Train and judge; ``trained`` seconds of it were done in earlier sittings, None if new."""
     import torch
 
     from ..datasets.augment import augment
@@ -136,7 +176,9 @@ def _carry_out(
     torch.set_num_threads(plan.fit.threads)
     network = new_network(plan, survey, split)
     batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
-    with Stop() as stop:
+    begun(run, Begun(how_begun(run, plan).plan, time.monotonic() - started - (trained or 0.0)))
+    deadline = None if plan.budget is None else _deadline(plan, started, reserve)
+    with Stop() as stop, writing(run):
         history = fit(
             network,
             task_of(plan),
@@ -146,19 +188,18 @@ def _carry_out(
             plan,
             run,
             deadline=deadline,
-            resume=resumed,
+            resume=trained is not None,
             stop=stop,
             progress=progress,
         )
-    write_json(run / "plan.json", plan.to_dict())
     return Finish(run, survey, plan, split, started, progress).judge(network, history)
 
 
-def _deadline(plan: Plan, started: float, spent: float, reserve: float) -> Deadline:
+def _deadline(plan: Plan, started: float, reserve: float) -> Deadline:
     """When training must end so that judging and the report still fit the budget."""
     from ..training.deadline import Deadline
     from .prepare_run import capped
 
     assert plan.budget is not None
-    left = max(plan.budget - spent - (time.monotonic() - started), 2.0)
+    left = max(plan.budget - (time.monotonic() - started), 2.0)
     return Deadline(left, reserve=reserve, most=plan.fit.steps if capped(plan) else None)
