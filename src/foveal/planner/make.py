@@ -15,6 +15,7 @@ from .machine import Machine
 from .symmetry import Evidence
 
 Reasons = dict[str, str]
+LEFT = 2  # cells that a classifier keeps along an axis; its head pools over them
 
 
 def make_plan(
@@ -163,7 +164,7 @@ def _net(
     stem_kernel, stem_stride, why["net.stem_kernel"] = of_net.stem(data.size)
     inner = tuple(-(-n // s) for n, s in zip(data.size, stem_stride, strict=True))
     steps = [a.step * s for a, s in zip(card.axes, stem_stride, strict=True)]
-    stages, why["net.strides"] = of_net.strides(steps, list(inner))
+    stages, why["net.strides"] = of_net.strides(steps, list(inner), LEFT)
     if not stages:
         stages = [(1,) * rank]
         why["net.strides"] = f"{data.size} is too small to be halved; one stage at full size"
@@ -179,7 +180,9 @@ def _net(
     def cost(base: int) -> int:
         return of_net.macs(sized(base), data.size, data.channels, classes)
 
-    base, why["net.widths"] = of_net.width(cost, train, machine.gflops, seconds, epochs)
+    base, why["net.widths"] = of_net.width(
+        cost, train, of_fit.EFFICIENCY * machine.gflops * 1e9, seconds, epochs
+    )
     net = sized(base)
     why.update(of_net.reasons(net))
     return net
