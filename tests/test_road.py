@@ -6,14 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from roads import CLASSES, KEYS, TINY, command, edits, folders, idx, save, shades, strict
-from roads import table as write_table
-from roads import zipped
 from typer.testing import CliRunner
 
 import foveal
 from foveal.cli import app
 from foveal.errors import DataError, PlanError, RunError
+from roads import CLASSES, KEYS, TINY, command, edits, folders, idx, save, shades, strict, zipped
+from roads import table as write_table
 
 FILES = {
     *("card.json", "plan.json", "weights.safetensors", "history.jsonl", "report.json"),

@@ -164,13 +164,18 @@ def _judge(listing: Listing, facts: Facts, bad_files: str, limit: float) -> None
     classes = len(listing.classes) + 1  # items without a label are a class of their own
     count = np.bincount(listing.labels + 1, minlength=classes)
     lost = np.bincount(listing.labels[bad] + 1, minlength=classes)
-    allowed = np.maximum((count * limit).astype(int), count >= FORGIVEN_FROM)
+    allowed = forgiven(count, limit)
     if (lost <= allowed).all():
         return
     worst = int(np.argmax(lost - allowed))
     name = repr(listing.classes[worst - 1]) if worst else "the items without a label"
     what = f"{lost[worst]} of {count[worst]} files of {name} cannot be used"
     raise _too_many(listing, f"{what} ({len(bad)} of {len(listing)} in all)", errors)
+
+
+def forgiven(count: NDArray[np.integer], limit: float = 0.01) -> NDArray[np.integer]:
+    """How many bad items each class may lose ``(K,)``, of ``count`` items each."""
+    return np.maximum((count * limit).astype(np.int64), count >= FORGIVEN_FROM)
 
 
 def _too_many(listing: Listing, what: str, errors: list[DataError]) -> DataError:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .model import Model
 
 TOGETHER = 128  # samples per forward pass
-MOST_BAD = 0.01  # share of unreadable items beyond which a figure would mislead
 
 
 def evaluate(run: str | Path, data: str | Path, *, progress: Progress = SILENT) -> Report:
@@ -85,6 +84,7 @@ class _Reader:
     def __init__(self, model: Model, listing: Listing, positions: NDArray[np.int64]) -> None:
         self.model, self.listing, self.positions = model, listing, positions
         self.kept: list[int] = []
+        self.lost: list[int] = []
         self.bad: list[Skipped] = []
 
     def batches(self, tick: Any) -> Iterator[Batch]:
@@ -107,18 +107,24 @@ class _Reader:
             x = prepare(self.listing.read(position).x, self.model.plan.data, key=key)
         except DataError as error:
             self.bad.append(Skipped(key, error.what))
+            self.lost.append(position)
             return None
         self.kept.append(position)
         return x
 
     def check(self) -> None:
-        """Raises: DataError when more than 1 % could not be read, or nothing is left."""
-        if len(self.bad) > MOST_BAD * max(len(self.positions), 1) or not self.kept:
+        """Raises: DataError when more could not be read than training forgives, or all."""
+        from ..datasets.survey import forgiven
+
+        classes = self.listing.labels
+        count = np.bincount(classes[self.positions], minlength=len(self.listing.classes))
+        lost = np.bincount(classes[np.array(self.lost, int)], minlength=len(self.listing.classes))
+        if (lost > forgiven(count)).any() or not self.kept:
             first = f", {self.bad[0].key!r} first: {self.bad[0].reason}" if self.bad else ""
             raise DataError(
                 f"{len(self.bad)} of {len(self.positions)} items cannot be read{first}",
                 where=self.listing.path,
-                mend="mend or remove them; up to 1 % would be left out and listed",
+                mend="replace or remove them: of a class at most 1 % (or one of 20) is skipped",
             )
 
     def picture(self, at: int) -> str:
