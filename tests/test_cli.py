@@ -45,9 +45,9 @@ def shades(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(shades, tmp_path_factory) -> Path:
-    """A run of two passes, made by the command itself."""
+    """A short run, made by the command itself."""
     folder = tmp_path_factory.mktemp("runs") / "shades"
-    done = foveal("train", shades, "--epochs", 2, "--out", folder, "--json")
+    done = foveal("train", shades, "--epochs", 20, "--out", folder, "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout) == json.loads((folder / "report.json").read_text())
     return folder
