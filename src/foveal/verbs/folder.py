@@ -49,7 +49,7 @@ def new_run(out: str | Path | None, name: str) -> Iterator[Path]:
     run, made = new_folder(out, name)
     try:
         with held(run), stoppable(run):
-            _check_free(run)  # again: another process may have been quicker
+            _check_free(run)  # when it is ours: who works in it is said before what is there
             try:
                 yield run
             except Exception as error:
@@ -66,7 +66,7 @@ def new_run(out: str | Path | None, name: str) -> Iterator[Path]:
 def new_folder(out: str | Path | None, name: str) -> tuple[Path, bool]:
     """The folder for a new run, and whether it is new: ``out``, or a free ``runs/<name>``.
 
-    Raises: RunError when ``out`` already holds a run, or cannot be made.
+    Raises: RunError when it cannot be made or written.
     """
     plain = "".join("_" if c in KEPT_OUT or ord(c) < 32 else c for c in name).strip(". ")
     # Cut by bytes, as file systems count; what is no Unicode stays behind.
@@ -74,7 +74,6 @@ def new_folder(out: str | Path | None, name: str) -> tuple[Path, bool]:
     try:
         while True:
             run = free_folder(Path("runs") / short) if out is None else Path(out)
-            _check_free(run)
             try:
                 run.mkdir(parents=True)
                 return run, True

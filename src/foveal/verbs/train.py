@@ -112,9 +112,11 @@ def _finished(run: Path, progress: Progress) -> Report | None:
 
 def _begin(run: Path, survey: Survey, wish: Wish, started: float, progress: Progress) -> Report:
     """Plan, train and judge."""
+    from ..networks.build import build
     from .prepare_run import measured, part, timed
 
     plan, survey, split = draw(survey, wish, progress=progress)
+    build(plan)  # an edited plan that cannot be built must not leave a run behind
     reserve = 0.0
     if plan.budget is None:
         batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
