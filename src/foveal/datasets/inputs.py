@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,7 @@ def inputs(paths: Iterable[str | Path], axes: tuple[Axis, ...] = IMAGE_AXES) -> 
     """
     for path in map(Path, paths):
         try:
-            if path.is_dir() or path.suffix.lower() == ".zip":
+            if os.path.isdir(path) or path.suffix.lower() == ".zip":
                 yield from _below(open_source(path), path, axes)
             else:
                 yield from _file(path, str(path), axes)

@@ -51,9 +51,9 @@ def open_source(path: Path) -> Source:
 
     Raises: DataError when there is nothing at ``path``, it is neither, or it is not safe.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path's own, False for a name that cannot be
         raise DataError(
-            f"there is no file or folder {path.name!r}", where=str(path), mend="check the path"
+            f"there is no file or folder {path.name[:80]!r}", where=str(path), mend="check the path"
         )
     return FolderSource(path) if path.is_dir() else ZipSource(path)
 

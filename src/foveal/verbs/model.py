@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,9 @@ from ..report import Report
 
 if TYPE_CHECKING:
     from ..networks.build import Network
+
+
+MOST_CELLS = 200_000_000  # of one prepared sample, all channels together
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +109,8 @@ class Model:
 def load(run: str | Path) -> Model:
     """The model of a finished run. Raises: RunError when the folder holds none."""
     folder = Path(run)
-    if not (folder / "weights.safetensors").exists():
-        begun = (folder / "plan.json").exists()
+    if not os.path.exists(folder / "weights.safetensors"):
+        begun = os.path.exists(folder / "plan.json")
         raise RunError(
             "this run has not finished" if begun else f"{run} is no run",
             where=str(folder),
@@ -115,7 +121,7 @@ def load(run: str | Path) -> Model:
     from .prepare_run import task_of
 
     plan = Plan.from_dict(read_json(folder / "plan.json"), str(folder / "plan.json"))
-    _check_task(plan, folder)
+    _check(plan, folder)
     plan = here(plan)
     card = Card.from_dict(read_json(folder / "card.json"), str(folder / "card.json"))
     report = Report.from_dict(read_json(folder / "report.json"), str(folder / "report.json"))
@@ -134,8 +140,12 @@ def here(plan: Plan) -> Plan:
     return replace_part(plan, "fit", device="cpu", precision="fp32")
 
 
-def _check_task(plan: Plan, folder: Path) -> None:
-    """A run folder may come from anybody, so it never names code to run."""
+def _check(plan: Plan, folder: Path) -> None:
+    """A run folder may come from anybody: it names no code to run, and takes no more memory than
+    its weights need.
+
+    Raises: RunError naming the file that does not fit.
+    """
     from .. import tasks
 
     if plan.task not in names(tasks):
@@ -144,3 +154,35 @@ def _check_task(plan: Plan, folder: Path) -> None:
             where=str(folder / "plan.json"),
             mend=f"known: {', '.join(names(tasks))}",
         )
+    if not plan.net.widths or len(plan.data.size) != plan.rank or min(plan.data.size) < 1:
+        raise RunError(
+            f"{len(plan.net.widths)} stages on samples of {list(plan.data.size)} cells are no "
+            f"network for {plan.rank} axes",
+            where=str(folder / "plan.json"),
+            mend="restore the file, or train again",
+        )
+    size = (folder / "weights.safetensors").stat().st_size
+    if 2 * _least_weights(plan) > size:
+        raise RunError(
+            f"the plan asks for a larger network than the {size:,} bytes of weights hold",
+            where=str(folder / "weights.safetensors"),
+            mend="restore both files from one run, or train again",
+        )
+    if plan.data.channels * prod(plan.data.size) > MOST_CELLS:
+        raise RunError(
+            f"samples of {plan.data.channels} x {list(plan.data.size)} cells are too large",
+            where=str(folder / "plan.json"),
+            mend=f"restore the file, or train again with at most {MOST_CELLS:,} cells",
+        )
+
+
+def _least_weights(plan: Plan) -> int:
+    """Numbers in the kernels and matrices of a plan's network, without building it."""
+    net = plan.net
+    widths = (plan.data.channels, net.stem_width, *net.widths)
+    kernels, depths = (net.stem_kernel, *net.kernels), (1, *net.depths)
+    dense = pairwise((net.widths[-1:] or (1,)) + net.hidden + (len(plan.classes),))
+    return sum(a * b for a, b in dense) + sum(
+        (inputs + (depth - 1) * outputs) * outputs * prod(kernel)
+        for (inputs, outputs), kernel, depth in zip(pairwise(widths), kernels, depths, strict=False)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -63,7 +64,7 @@ def find_listing(path: str | Path, *, test: str | Path | None = None) -> Listing
 
 
 def _one(path: Path) -> Listing:
-    single = path.is_file() and path.suffix.lower() in _ALONE
+    single = os.path.isfile(path) and path.suffix.lower() in _ALONE
     place = Place(path, None if single else open_source(path))
     for layout in _layouts():
         if layout.fits(place):
