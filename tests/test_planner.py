@@ -1,6 +1,7 @@
 """The planner's rules, one by one, and the whole plan: complete, reasoned, editable."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_halvings_follow_the_published_vectors(steps, size, pools):
     stages, why = network.strides(list(steps), list(size))
     counted = tuple(sum(s[i] == 2 for s in stages) for i in range(len(size)))
     assert counted == pools
-    assert "halvings leave" in why
+    assert re.search("halvings? leave" if max(pools) else "0 halvings leave", why)
 
 
 def test_coarse_axes_wait_for_their_kernel():

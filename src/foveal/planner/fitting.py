@@ -83,8 +83,8 @@ def fitting(
     precision: Literal["fp32", "bf16"] = "bf16" if machine.precision == "bf16" else "fp32"
     part = FitPart(
         optimiser="muon",
-        lr=round(0.08 * (batch_size / 500) ** 0.5, 4),
-        other_lr=round(0.4 * batch_size / 500, 4),
+        lr=round(0.08 * (batch_size / 500) ** 0.25, 4),
+        other_lr=round(0.4 * (batch_size / 500) ** 0.5, 4),
         momentum=0.6,
         weight_decay=1e-3,
         batch=batch_size,
@@ -104,8 +104,8 @@ def fitting(
         "Muon reached the accuracy of Nesterov SGD in two thirds of its time here; norms, biases "
         "and the last layer stay with SGD"
     )
-    why["fit.lr"] = f"0.08 at 500 samples a step, scaled by the root of {batch_size}/500"
-    why["fit.other_lr"] = f"0.4 at 500 samples a step, scaled by {batch_size}/500"
+    why["fit.lr"] = f"0.08 at 500 samples a step, scaled by the fourth root of {batch_size}/500"
+    why["fit.other_lr"] = f"0.4 at 500 samples a step, scaled by the root of {batch_size}/500"
     why["fit.momentum"] = "Muon at its published setting for short trainings"
     why["fit.weight_decay"] = "keeps matrices small; never on norms and biases"
     why["fit.warmup"] = "a tenth of the steps to reach the peak, then a straight line to zero"

@@ -38,7 +38,8 @@ def strides(steps: list[float], size: list[int], least: int = LEAST) -> tuple[li
         for i in halved:
             steps[i], size[i] = 2 * steps[i], -(-size[i] // 2)
     left = " x ".join(map(str, size))
-    why = f"{len(stages)} halvings leave {left} cells, at least {least} of each halved axis"
+    noun = "halving" if len(stages) == 1 else "halvings"
+    why = f"{len(stages)} {noun} leave {left} cells, at least {least} of each halved axis"
     return stages, why
 
 
