@@ -176,7 +176,7 @@ def train(
                 started=_started,
                 progress=progress,
             )
-        _print(report.to_dict()) if as_json else show_report(report, resume or out)
+        _print(report.to_dict()) if as_json else show_report(report)
 
 
 @app.command()
@@ -224,7 +224,7 @@ def demo(
 
         out = free_folder(out)
         report = verb(out, started=_started, progress=progress)
-        _print(report.to_dict()) if as_json else show_report(report, out)
+        _print(report.to_dict()) if as_json else show_report(report)
 
 
 def main() -> None:

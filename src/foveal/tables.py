@@ -71,8 +71,8 @@ def show_plan(plan: Plan) -> None:
     out.print("\nChange any of them: --set key=value")
 
 
-def show_report(report: Report, run: Path | None = None) -> None:
-    """The verdict first, then the figures it rests on, and where ``run`` keeps the page."""
+def show_report(report: Report) -> None:
+    """The verdict first, then the figures it rests on, and where its run keeps the page."""
     out = _console()
     out.print(clean(report.verdict), style="bold")
     facts = {
@@ -90,8 +90,9 @@ def show_report(report: Report, run: Path | None = None) -> None:
         out.print(clean(f"skipped {count}: {reason}"), style="yellow")
     for doubt in report.doubts:
         out.print(clean(f"doubt: {doubt}"), style="yellow")
-    if run is not None:
-        out.print(clean(f"report: {run / 'report.html'}"), soft_wrap=True)
+    run = report.details.get("run")
+    if run:
+        out.print(clean(f"report: {Path(run) / 'report.html'}"), soft_wrap=True)
         out.print(clean(f"next:   foveal predict {run} INPUT ..."), soft_wrap=True)
 
 

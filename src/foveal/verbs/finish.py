@@ -95,7 +95,11 @@ class Finish:
             picture=self._picture,
         )
         seconds = round(time.monotonic() - self.started, 2)
-        report = dataclasses.replace(report, cost={**report.cost, "seconds": seconds})
+        report = dataclasses.replace(
+            report,
+            cost={**report.cost, "seconds": seconds},
+            details={**report.details, "run": str(self.run)},
+        )
         with writing(self.run):
             write_page(report, self.survey.card, self.plan, self.run / "report.html")
             write_json(self.run / "report.json", report.to_dict())
