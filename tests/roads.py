@@ -101,3 +101,15 @@ def strict(text: str):
         raise AssertionError(f"{name} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
+
+
+# Code for a process of its own: peak() is its resident memory in MB. ru_maxrss would do, were it
+# not that Linux passes a fat parent's figure on to its child.
+PEAK = """
+import os, re, resource
+def peak():
+    if not os.path.exists("/proc/self/status"):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    with open("/proc/self/status") as file:
+        return int(re.search("VmHWM:\\s+(\\d+)", file.read())[1]) // 1024
+"""

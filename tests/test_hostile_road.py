@@ -21,7 +21,7 @@ from PIL import Image
 import foveal
 from foveal.errors import DataError, FovealError
 from foveal.record import read_json, write_json
-from roads import TINY, command, edits, shades, strict
+from roads import PEAK, TINY, command, edits, shades, strict
 
 FOLDERS = ("pngsuite", "png_fuzz", "generated/images", "generated/arrays", "generated/models")
 ALONE = ("generated/archives", *FOLDERS[3:], "generated/tables", "generated/volumes")
@@ -181,7 +181,7 @@ class TestFiles:
 # Runs the command under an audit hook, which sees every file, process and socket that Python
 # code asks for; then tells the peak of resident memory.
 PROBE = """
-import os, resource, sys
+import sys
 allowed, told = tuple(sys.argv.pop(1).split(os.pathsep)), []
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 PATHS = {"os.mkdir": 1, "os.rename": 2, "os.remove": 1, "os.rmdir": 1, "os.link": 2,
@@ -207,8 +207,7 @@ try:
     main()
 finally:
     sys.stdout.flush()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"@@{peak}", *told, sep="\\n@@", file=sys.stderr)
+    print(f"@@{peak()}", *told, sep="\\n@@", file=sys.stderr)
 """
 
 
@@ -220,7 +219,7 @@ def watched(*words: object, cwd: Path, code: int = 0, limit: float = 90) -> str:
         "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, os.pathsep.join(map(os.path.realpath, places)),
+        [sys.executable, "-c", PEAK + PROBE, os.pathsep.join(map(os.path.realpath, places)),
          *map(str, words)],
         capture_output=True, timeout=limit, cwd=cwd, env=environment, check=False,
     )  # fmt: skip
