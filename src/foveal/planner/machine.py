@@ -55,7 +55,7 @@ def measure(device: str = "auto", threads: int | None = None) -> Machine:
 
 @functools.lru_cache(maxsize=4)
 def _measured(device: str, threads: int | None) -> Machine:
-    batch = 512 if device.startswith("cuda") else 16
+    batch = 512 if device.startswith("cuda") else 64
     threads = threads or _threads(device, batch)
     torch.set_num_threads(threads)
     tried = {
