@@ -77,7 +77,10 @@ def test_the_mask_shrinks_with_the_grid(rank, stem):
         ({"kernels": ((3, 3, 3), (3, 3))}, r"\[3, 3, 3\] does not fit(.|\n)*net\.kernels\[0\]"),
         ({"stem_kernel": ()}, r"\[\] does not fit(.|\n)*net\.stem_kernel"),
         ({"widths": (6, 0)}, r"\[6, 0\] holds a number below 1(.|\n)*net\.widths"),
-        ({"stem_width": 5}, r"has 2 to 16 outputs by twos, not 5(.|\n)*net\.stem_width(.|\n)*to 16, or"),
+        (
+            {"stem_width": 5},
+            r"has 2 to 16 outputs by twos, not 5(.|\n)*net\.stem_width(.|\n)*to 16, or",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused_by_field(changes, message):

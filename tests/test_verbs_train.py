@@ -279,3 +279,10 @@ def test_the_demo_takes_the_next_free_folder(tmp_path):
     assert demo(tmp_path / "demo", started=began - 30).test["accuracy"].value > 0.8
     assert (tmp_path / "demo-2" / "report.html").exists()
     assert list((tmp_path / "demo").iterdir()) == []
+
+
+def test_a_task_in_a_file_is_refused_before_it_is_run(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("raise SystemExit('this file was run')")
+    with pytest.raises(PlanError, match=r"is a file(.|\n)*--task(.|\n)*classify"):
+        plan_verb(tmp_path, task=str(own))

@@ -22,6 +22,7 @@ def make_plan(
     card: Card,
     machine: Machine,
     *,
+    task: str = "classify",
     budget: float | None = None,
     epochs: float | None = None,
     seed: int = 0,
@@ -31,16 +32,17 @@ def make_plan(
 ) -> Plan:
     """A complete plan for classifying what ``card`` describes.
 
-    budget: seconds for the whole command; epochs: passes instead of a budget. symmetry: "auto"
-    follows ``evidence``, "none" never flips, "flips" flips every axis that may be mirrored.
+    task: file name in ``tasks/``. budget: seconds for the whole command; epochs: passes instead
+    of a budget. symmetry: "auto" follows ``evidence``, "none" never flips, "flips" flips every
+    axis that may be mirrored.
     changes: the user's edits, applied last and recorded as such; what follows from the working
     size (stages, kernels, depth) follows an edited one too.
     Raises: PlanError for an impossible edit, or for a set with fewer than two classes.
     """
     _check(card)
     changes = changes or {}
-    task = Wish(budget, epochs, seed, symmetry, evidence)
-    plan = _plan(card, machine, task)
+    wish = Wish(task, budget, epochs, seed, symmetry, evidence)
+    plan = _plan(card, machine, wish)
     edited = plan.edited(changes)
     size = edited.data.size
     if size == plan.data.size:
@@ -51,13 +53,14 @@ def make_plan(
             where="--set data.size",
             mend=f"give one number >= 1, or {card.rank} of them, as in [64, 64]",
         )
-    return _plan(replace(card, size=size), machine, task).edited(changes)
+    return _plan(replace(card, size=size), machine, wish).edited(changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the user asked for, beside the data."""
 
+    task: str
     budget: float | None
     epochs: float | None
     seed: int
@@ -77,7 +80,7 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
     why["task"] = f"the target is a {card.target} with {len(card.classes)} classes"
     why["seed"] = "fixes the split, the first weights and every random change"
     return Plan(
-        task="classify",
+        task=wish.task,
         axes=card.axes,
         classes=card.classes,
         data=data,

@@ -70,6 +70,7 @@ def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Pl
 
     budget = DEFAULT_BUDGET if wish.budget is None and wish.epochs is None else wish.budget
     asked: dict[str, Any] = {
+        "task": "classify" if wish.task == "auto" else wish.task,
         "budget": budget,
         "epochs": wish.epochs,
         "seed": wish.seed,
@@ -120,6 +121,12 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
 
 def check(wish: Wish) -> None:
     """Raises: PlanError for an impossible wish, before anything is read."""
+    if wish.task.endswith(".py"):
+        raise PlanError(
+            f"the task {wish.task!r} is a file; a run cannot use one yet",
+            where="--task",
+            mend="give the name of a task that comes with Foveal: classify",
+        )
     if wish.task not in ("auto", "classify"):
         from .. import tasks
         from ..find import load
