@@ -213,10 +213,13 @@ class TestStopped:
         [(signal.SIGTERM, 0, "wish.json"), (signal.SIGINT, 130, "weights.safetensors")],
     )
     def test_outside_of_training(self, pictures, tmp_path, number, code, stage):
-        run = tmp_path / "run"
-        command = train(tmp_path / "cache", pictures, run)
-        assert command.until((run / stage).exists)
-        found, told = command.end(number)
+        for turn in range(8):  # on a busy machine the command may be done before it is told
+            run = tmp_path / f"run-{turn}"
+            command = train(tmp_path / "cache", pictures, run)
+            assert command.until((run / stage).exists)
+            found, told = command.end(number)
+            if not (run / "report.json").exists():
+                break
         assert found == code, told
         assert f"foveal train --resume {run}" in told
         assert_whole(run)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -286,3 +288,11 @@ def test_a_task_in_a_file_is_refused_before_it_is_run(tmp_path):
     own.write_text("raise SystemExit('this file was run')")
     with pytest.raises(PlanError, match=r"is a file(.|\n)*--task(.|\n)*classify"):
         plan_verb(tmp_path, task=str(own))
+
+
+def test_the_memory_told_is_the_commands_own():
+    code = "from foveal.verbs.finish import peak_memory_mb; print(peak_memory_mb())"
+    held = np.ones(100 * 2**20)  # 800 MB in the program that starts it
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert held.nbytes > 2**29
+    assert 50 < int(told.stdout) < 700
