@@ -113,13 +113,17 @@ def test_every_number_has_a_reason():
     assert Plan.from_dict(plan.to_dict()) == plan
 
 
-def test_more_time_or_a_faster_machine_never_plans_a_narrower_network():
-    budgets = (30.0, 120.0, 600.0, 7200.0)
-    widths = [make_plan(card(), MACHINE, budget=b).net.widths[0] for b in budgets]
-    assert widths == sorted(widths)
-    assert widths[0] < widths[-1]
+def operations(plan):
+    return network.macs(plan.net, plan.data.size, plan.data.channels, len(plan.classes))
+
+
+def test_more_time_or_a_faster_machine_plans_a_larger_network():
+    plans = [make_plan(card(), MACHINE, budget=b) for b in (30.0, 120.0, 600.0, 7200.0)]
+    sizes = [operations(p) for p in plans]
+    assert sizes == sorted(sizes)
+    assert 4 * sizes[0] < sizes[-1]
     fast = dataclasses.replace(MACHINE, gflops=5000.0)
-    assert make_plan(card(), fast, budget=120.0).net.widths[0] > widths[1]
+    assert operations(make_plan(card(), fast, budget=120.0)) > 2 * sizes[1]
 
 
 def test_edits_are_taken_and_recorded_and_the_geometry_follows_an_edited_size():
@@ -130,7 +134,16 @@ def test_edits_are_taken_and_recorded_and_the_geometry_follows_an_edited_size():
     assert plan.why["data.size"] == "set by you to 16"
     assert plan.fit.batch == 64
     assert plan.seed == 7
-    assert plan.net.stem_stride == (1, 1)  # a larger grid would be strided
+    assert len(plan.net.strides) == 2  # 16, 8, 4
+
+
+def test_the_stem_keeps_the_finest_grid_that_the_time_can_pay():
+    strides = {b: make_plan(card(), MACHINE, budget=b).net.stem_stride for b in (60.0, 900.0)}
+    assert strides == {60.0: (2, 2), 900.0: (1, 1)}
+    assert make_plan(card((8, 8)), MACHINE, budget=20.0).net.stem_stride == (1, 1)
+    large = make_plan(card((128, 40)), MACHINE, budget=120.0).net
+    assert large.stem_stride == (4, 2)
+    assert large.stem_kernel == (4, 4)
 
 
 @pytest.mark.parametrize(

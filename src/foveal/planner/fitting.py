@@ -10,7 +10,7 @@ from ..plan import FitPart
 from .machine import Machine
 from .symmetry import Evidence
 
-EFFICIENCY = 0.7  # share of the bare convolution rate that whole training steps reach (measured)
+EFFICIENCY = 0.85  # share of the bare convolution rate that whole training steps reach (measured)
 MOST_EPOCHS = 250.0
 
 

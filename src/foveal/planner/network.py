@@ -15,6 +15,8 @@ STEM_MOST = 32  # whitened directions behind these hold little but noise
 # learns more from a sample, a smaller one sees more samples; twice as much of either cost accuracy
 # in runs on CIFAR-10 (14 and 26 million operations were equally good, 48 worse, at 1.1e13 in all).
 BALANCE = 5.8
+SLACK = 1.3  # widths come in steps, and a little too wide beats far too narrow
+PER_CELL = 28_000  # operations per cell behind the stem, below which a coarser grid does better
 
 Shape = tuple[int, ...]
 
@@ -112,17 +114,24 @@ def widths(base: int, stages: int) -> tuple[int, ...]:
     return tuple(min(base * 2**i, WIDEST) for i in range(stages))
 
 
-def stem(size: Shape) -> tuple[Shape, Shape, str]:
-    """Kernel and stride of the stem along each axis.
+def stem(size: Shape, target: float) -> tuple[Shape, Shape, str]:
+    """Kernel and stride of the stem along each axis: the finest grid that ``target`` can pay.
 
-    Measured on CIFAR-10 at equal time: patches of 4 x 4 cells every 2 gave 82.3 % where 2 x 2
-    at every cell gave 80.8 %, because convolutions on a quarter of the cells can be wider.
+    target: operations that one forward pass may take (`affordable`). Measured on CIFAR-10 at
+    equal time: with 1.1e13 operations in all, patches of 4 x 4 every 2 cells gave 82.3 % where
+    2 x 2 at every cell gave 80.8 %; with 5e13 they gave 86.3 % against 87.3 %.
     """
-    stride = tuple(4 if n >= 96 else 2 if n >= 24 else 1 for n in size)
+    choices = [
+        tuple(min(s, 4 if n >= 96 else 2 if n >= 24 else 1) for n in size) for s in (1, 2, 4)
+    ]
+    for stride in choices:
+        cells = math.prod(-(-n // s) for n, s in zip(size, stride, strict=True))
+        if cells * PER_CELL <= target:
+            break
     kernel = tuple(1 if n < 2 else 4 if s > 1 else 2 for n, s in zip(size, stride, strict=True))
     if max(stride) > 1:
-        return kernel, stride, "a finer grid costs more time than its detail is worth"
-    return kernel, stride, "small pictures keep every cell in the first stage"
+        return kernel, stride, "a finer grid would leave too few channels for the time given"
+    return kernel, stride, "the first stage keeps every cell: the time pays for it"
 
 
 def family(
@@ -158,31 +167,28 @@ def family(
     )
 
 
-def width(
-    cost: Callable[[int], int],
-    train: int,
-    rate: float,
-    seconds: float,
-    epochs: float | None,
-) -> tuple[int, str]:
-    """Channels of the first stage, so that size and samples seen are in balance.
+def affordable(train: int, rate: float, seconds: float, epochs: float | None) -> tuple[float, str]:
+    """Operations that one forward pass should take, so that size and samples seen balance.
 
     Of C operations that the time holds, a forward pass gets ``BALANCE * sqrt(C)``; then the
     samples seen grow with the root of C too. With ``epochs`` given, the samples are known and the
-    same law gives the size.
-
-    cost: base width -> multiply-adds. rate: operations per second that training reaches.
+    same law gives the size. rate: operations per second that training reaches.
     """
     if epochs is None:
-        target = BALANCE * (rate * seconds) ** 0.5
         told = f"{seconds:.0f} s at {rate / 1e9:.0f} GFLOP/s"
-    else:
-        target = 3 * BALANCE**2 * train * epochs
-        told = f"{train * epochs:.0f} samples to see"
+        return BALANCE * (rate * seconds) ** 0.5, told
+    return 3 * BALANCE**2 * train * epochs, f"{train * epochs:.0f} samples to see"
+
+
+def width(cost: Callable[[int], int], target: float, told: str, train: int) -> tuple[int, str]:
+    """Channels of the first stage: the most that keep a forward pass near ``target``.
+
+    cost: channels of the first stage -> multiply-adds.
+    """
     most = BASES[-1] if train >= 5000 else 96 if train >= 1000 else 48
     base = BASES[0]
     for candidate in BASES:
-        if 2 * cost(candidate) <= target and candidate <= most:
+        if 2 * cost(candidate) <= SLACK * target and candidate <= most:
             base = candidate
     why = (
         f"{told} are best spent on about {target / 1e6:.1f} million operations per sample; "
