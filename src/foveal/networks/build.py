@@ -9,7 +9,7 @@ from ..errors import PlanError
 from ..layers import Convolution, hide
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
-from .head import PooledHead
+from .head import planned_head
 
 
 class Normalise(nn.Module):
@@ -118,16 +118,7 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
         if net.block == "plain":
             _begin_as_identity(backbone)
         if head is None:
-            head = PooledHead(
-                net.widths[-1],
-                len(plan.classes),
-                hidden=net.hidden,
-                pool=net.pool,
-                dropout=net.dropout,
-                scale=net.scale,
-                prior=prior,
-                activation=net.activation,
-            )
+            head = planned_head(net, net.widths[-1], len(plan.classes), prior)
     return Network(Normalise(plan.data), backbone, head)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..layers import Dense, GlobalPool
 from ..layers import activation as activate
+from ..plan import NetPart
 
 
 class PooledHead(nn.Module):
@@ -74,3 +75,19 @@ class PooledHead(nn.Module):
                 mend="give one frequency per output",
             )
         bias.copy_(prior.clamp_min(1e-6).log())
+
+
+def planned_head(
+    net: NetPart, inputs: int, outputs: int, prior: Tensor | None = None
+) -> PooledHead:
+    """The pooled head that a plan's network asks for, on ``inputs`` channels."""
+    return PooledHead(
+        inputs,
+        outputs,
+        hidden=net.hidden,
+        pool=net.pool,
+        dropout=net.dropout,
+        scale=net.scale,
+        prior=prior,
+        activation=net.activation,
+    )

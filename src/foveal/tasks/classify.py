@@ -14,7 +14,7 @@ from ..card import Card
 from ..errors import DataError
 from ..find import nearest
 from ..grid import Axis, Grid, Sample
-from ..networks.head import PooledHead
+from ..networks.head import planned_head
 from ..plan import Plan
 from . import Task
 
@@ -41,17 +41,7 @@ def encode(y: Sequence[Any], card: Card) -> Tensor:
 
 def head(plan: Plan, channels: int, prior: Tensor | None = None) -> nn.Module:
     """Pool over the grid, then fully connected layers down to one number per class."""
-    net = plan.net
-    return PooledHead(
-        channels,
-        len(plan.classes),
-        hidden=net.hidden,
-        pool=net.pool,
-        dropout=net.dropout,
-        scale=net.scale,
-        prior=prior,
-        activation=net.activation,
-    )
+    return planned_head(plan.net, channels, len(plan.classes), prior)
 
 
 def loss(raw: Tensor, target: Tensor, mask: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
