@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .grid import IMAGE_AXES, Axis
+from .grid import IMAGE_AXES, Axis, Data, data_of
 from .record import from_plain, to_plain
+from .target import Number, Target
 
 PARTS = ("train", "validation", "test")
 
@@ -26,7 +27,7 @@ class Card:
     Args:
         path: what the user pointed at.
         layout: the recognised layout ("class folders", "zip of class folders", "idx", "npz", ...).
-        target: what y looks like: "label" (later: "labels", "numbers", "cells", "boxes").
+        target: what y looks like: "label" (one class), "labels" (any of the classes) or "numbers".
         axes: names, steps, units and kinds; their number is the rank.
         channels: channels per cell that the network will see (1 or 3 for pictures).
         dtype: numpy name of the widest dtype met ("uint8", "uint16", "float32").
@@ -34,7 +35,11 @@ class Card:
         smallest, median, largest: cells along each axis over all samples.
         low, high, mean, std: intensity per channel, in the file's units (0.1 and 99.9 percentile).
         modes: colour modes met, with counts.
-        classes: names in natural order; ``counts[part][i]`` belongs to ``classes[i]``.
+        classes: names in natural order; ``counts[part][i]`` belongs to ``classes[i]``. Empty where
+            numbers are to be predicted.
+        numbers: what is to be predicted where the target is "numbers".
+        groups: how many groups of samples were found that must stay together (0: none were);
+            ``why["groups"]`` tells what a group is and how it was told.
         skipped: files left out, with reasons.
         duplicates: groups of keys whose decoded values are the same (at most 50 groups shown).
         duplicate_count: samples that are copies of another sample.
@@ -48,7 +53,7 @@ class Card:
 
     path: str
     layout: str
-    target: str
+    target: Target
     channels: int
     dtype: str
     parts: dict[str, int]
@@ -70,8 +75,10 @@ class Card:
     duplicate_count: int = 0
     doubts: tuple[str, ...] = ()
     size: tuple[int, ...] = ()
-    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    fit: Literal["stretch", "pad", "crop", "ragged"] = "stretch"
     why: dict[str, str] = field(default_factory=dict)
+    numbers: tuple[Number, ...] = ()
+    groups: int = 0
 
     @property
     def rank(self) -> int:
@@ -81,6 +88,11 @@ class Card:
     def count(self) -> int:
         """Usable samples in all parts."""
         return sum(self.parts.values())
+
+    @property
+    def data(self) -> Data:
+        """What the samples are: "picture", "text", "signal", "volume", "video" or "rows"."""
+        return data_of(self.axes)
 
     def to_dict(self) -> dict[str, object]:
         return to_plain(self)

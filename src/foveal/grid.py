@@ -45,6 +45,30 @@ class Grid:
 
 
 IMAGE_AXES = (Axis("y"), Axis("x"))
+TEXT_AXES = (Axis("text", unit="byte", kind="order", mirrors=False),)
+
+Data = Literal["text", "signal", "picture", "volume", "video", "rows"]
+
+
+def time_axis(step: float) -> Axis:
+    """The axis of a signal or of a clip: ``step`` seconds between neighbours, never mirrored."""
+    return Axis("time", step, "s", "time", mirrors=False)
+
+
+def data_of(axes: tuple[Axis, ...]) -> Data:
+    """What people call a grid with these axes; told from their meaning, never from their number.
+
+    "text", "signal" (time alone), "video" (time and space), "volume" (space with a "z"),
+    "picture" (any other space) or "rows" (an order without a name, as in a table's row).
+    """
+    kinds = {axis.kind for axis in axes}
+    if any(axis.name == "text" for axis in axes):
+        return "text"
+    if "time" in kinds:
+        return "video" if "space" in kinds else "signal"
+    if "space" not in kinds:
+        return "rows"
+    return "volume" if any(axis.name == "z" for axis in axes) else "picture"
 
 
 @dataclass(frozen=True, slots=True)

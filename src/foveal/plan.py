@@ -9,10 +9,45 @@ from typing import Any, Literal
 
 from .errors import PlanError
 from .find import nearest
-from .grid import Axis
+from .grid import Axis, Data, data_of
 from .record import from_plain, to_plain
+from .target import Number
 
 VERSION = 1
+Fit = Literal["stretch", "pad", "crop", "ragged"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """How text becomes numbers: each token one row of ids into a table that the network learns.
+
+    unit: what a token is. lower: whether capitals count as small letters. words: the known
+    tokens, the most frequent first; token i has the id i + 2, 0 is padding and 1 any other.
+    pieces: ids of sub-word pieces beside each token's own; buckets: pieces are hashed into so
+    many rows of a second table (0 for none).
+    """
+
+    unit: Literal["words", "characters", "bytes"]
+    lower: bool
+    words: tuple[str, ...]
+    pieces: int
+    buckets: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPart:
+    """How a waveform becomes a picture of loudness by pitch and time (log mel spectrogram).
+
+    rate: samples per second that every recording is brought to. window, hop: seconds. bands:
+    mel bands between ``low`` and ``high`` Hz.
+    """
+
+    rate: float
+    window: float
+    hop: float
+    bands: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +55,20 @@ class DataPart:
     """How a sample becomes network input, and how the set is split.
 
     size: cells along each axis after `prepare`. fit: how another shape is brought to it:
-    "stretch" (each axis scaled), "pad" (scaled to fit inside, rest filled with its own mean) or
-    "crop" (scaled to cover, centre kept). low, high: raw values mapped to 0 and 1, per channel;
-    mean, std: of those mapped values, per channel. validation, test: share held back from the
-    training part when the data brings no such part (0 when it does). dtype: the set's own depth
-    (``card.dtype``); samples of another depth are brought to it.
+    "stretch" (each axis scaled), "pad" (scaled to fit inside, rest filled with its own mean),
+    "crop" (scaled to cover, centre kept) or "ragged" (not scaled: what is longer is cut, behind
+    what is shorter stands padding that a mask hides from the network). low, high: raw values
+    mapped to 0 and 1, per channel; mean, std: of those mapped values, per channel. validation,
+    test: share held back from the training part when the data brings no such part (0 when it
+    does). dtype: the set's own depth
+    (``card.dtype``); samples of another depth are brought to it. scale: "set" maps values as
+    above; "sample" first brings each sample to zero mean and unit spread, channel by channel
+    (magnetic resonance, whose units mean nothing). text, sound: how such samples become numbers.
     """
 
     size: tuple[int, ...]
     channels: int
-    fit: Literal["stretch", "pad", "crop"]
+    fit: Fit
     low: tuple[float, ...]
     high: tuple[float, ...]
     mean: tuple[float, ...]
@@ -37,6 +76,9 @@ class DataPart:
     validation: float
     test: float
     dtype: Literal["uint8", "uint16", "float32"] = "uint8"
+    scale: Literal["set", "sample"] = "set"
+    text: TextPart | None = None
+    sound: SoundPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +102,24 @@ class AugmentPart:
 class NetPart:
     """The network: a stem, then stages of blocks, then a pooled head.
 
-    stem: "convolution" or "whiten" (frozen patch whitening, computed from training pixels).
-    stem_width, stem_kernel, stem_stride: the stem's convolution.
-    block: "plain" or "residual". down: how a stage halves: "max", "average", "stride", "blur".
+    stem: "convolution", "whiten" (frozen patch whitening, computed from training pixels) or
+    "embed" (rows of a learned table, for text). stem_width, stem_kernel, stem_stride: the stem's
+    convolution; of "embed" the width alone.
+    block: "plain", "residual", "parallel" (the stages lie side by side on the stem and their
+    outputs are joined: kernels of several widths over text), "factored" (each convolution over
+    time and space is one over space and one over time) or "shifted" (a part of the channels
+    moves one step along time before each convolution over space).
+    down: how a stage halves: "max", "average", "stride", "blur".
     widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per
     stage, one number per axis. pool: "average" or "max" over what is left of the grid.
     hidden: widths of fully connected layers before the last one. scale: factor on the logits.
     """
 
-    stem: Literal["convolution", "whiten"]
+    stem: Literal["convolution", "whiten", "embed"]
     stem_width: int
     stem_kernel: tuple[int, ...]
     stem_stride: tuple[int, ...]
-    block: Literal["plain", "residual"]
+    block: Literal["plain", "residual", "parallel", "factored", "shifted"]
     down: Literal["max", "average", "stride", "blur"]
     widths: tuple[int, ...]
     depths: tuple[int, ...]
@@ -148,10 +195,21 @@ class Plan:
     seed: int
     why: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
+    numbers: tuple[Number, ...] = ()
 
     @property
     def rank(self) -> int:
         return len(self.axes)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives: one per class, or one per number to be predicted."""
+        return len(self.classes) or len(self.numbers)
+
+    @property
+    def sees(self) -> Data:
+        """What the network sees: "picture", "text", "signal", "volume", "video" or "rows"."""
+        return data_of(self.axes)
 
     def to_dict(self) -> dict[str, object]:
         return to_plain(self)
@@ -185,7 +243,7 @@ def _edit(values: dict[str, Any], key: str, text: str) -> None:
     known = [
         f"{p}.{n}" if isinstance(v, dict) else p
         for p, v in values.items()
-        if p not in {"why", "version", "classes", "axes"}
+        if p not in {"why", "version", "classes", "numbers", "axes"}
         for n in (v if isinstance(v, dict) else [p])
     ]
     if key not in known:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from ..errors import FovealError
 from ..grid import Axis
-from ..plan import DataPart
+from ..plan import DataPart, Fit
 from ..record import from_plain, write_bytes
 from .cache import cache_folder, key_of
 from .listing import Listing
-from .size import Fit
 
 VERSION = 1  # raise it when readers or `prepare` give other values than before
 _SUM = 16  # bytes of checksum before the rest

@@ -12,6 +12,7 @@ import numpy as np
 from ..card import PARTS, Skipped
 from ..errors import DataError
 from ..grid import Sample
+from ..target import Target
 from .names import natural
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ class Listing:
         path: what the user pointed at. name: a short name of it for people.
         layout: the recognised layout in words ("class folders", "idx", "npz", ...).
         keys: the name of every item, unique and stable.
-        labels: (N,) positions in ``classes``; -1 where an item has no label.
+        labels: (N,) positions in ``classes``; -1 where an item has no label. Where the target is
+            not one class, 0 for an item with a known target and -1 for one without.
+        target: "label"; "labels" (any of ``classes``) or "numbers" (of the names ``outputs``).
+        values: (N, K) targets where there is no single class: 0 or 1 per class, or the numbers.
+        groups: (N,) items of one number stay on one side of a split (a patient, a speaker, a
+            stretch of a drive); None where each stands alone. group_why: how that was told.
         parts: (N,) 0 train, 1 validation, 2 test. has_parts: the parts that the data itself
             brings ("train", "test"); a set without a split has only "train".
         classes: names in natural order, from all parts together.
@@ -47,6 +53,11 @@ class Listing:
     read: Callable[[int], Sample]
     stamp: str
     left_out: tuple[Skipped, ...] = ()
+    target: Target = "label"
+    values: NDArray[np.float32] | None = None
+    outputs: tuple[str, ...] = ()
+    groups: NDArray[np.int64] | None = None
+    group_why: str = ""
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Fit = Literal["stretch", "pad", "crop"]
+from ..plan import Fit
 
 ALIKE = 1.3
 _ABOVE = 1.5625  # (160 / 128) ** 2: sets a little above the cap are left as they are

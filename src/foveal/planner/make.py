@@ -114,6 +114,8 @@ def _data(card: Card, why: Reasons) -> DataPart:
         card.channels, "as many as the files hold"
     )
     why["data.dtype"] = "the widest values met in the files"
+    why["data.scale"] = "values mean the same in every file"
+    why["data.text"] = why["data.sound"] = "the samples are neither text nor sound"
     return DataPart(
         size=card.size,
         channels=card.channels,
