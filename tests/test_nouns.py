@@ -86,7 +86,12 @@ def test_a_noun_says_which_key_is_unknown(kind, data):
         ("parts", ["train"], "['train'] is not a table of names and values", "card.json: parts"),
         ("parts", {"train": "9"}, "'9' is not a whole number", "card.json: parts.train"),
         ("skipped", ["a.png"], "'a.png' is not a table of names and values", "skipped[0]"),
-        ("fit", "zoom", "'zoom' is not one of 'stretch', 'pad', 'crop', 'ragged'", "card.json: fit"),
+        (
+            "fit",
+            "zoom",
+            "'zoom' is not one of 'stretch', 'pad', 'crop', 'ragged'",
+            "card.json: fit",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_its_place(card, field, value, what, where):
