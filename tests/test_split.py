@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.datasets.split import split
+from foveal.datasets.split import split, together
 from foveal.errors import DataError, PlanError
 
 
@@ -47,8 +47,9 @@ def test_copies_never_lie_on_two_sides(case):
 @given(sets())
 def test_every_class_keeps_a_sample_in_training(case):
     labels, hashes = case
-    # A copy under two classes counts for the lower one, so ask of the groups, not of the rows.
-    first = {h: labels[hashes == h].min() for h in set(hashes)}
+    # A copy under two classes counts for the commoner one (of two as common, the lower), so ask
+    # of the groups, not of the rows.
+    first = {h: np.bincount(labels[hashes == h] + 1).argmax() - 1 for h in set(hashes)}
     found = parts_of(labels, hashes, validation=0.4, test=0.4)
     assert {first[h] for h in hashes[found.train]} == set(first.values())
 
@@ -132,3 +133,49 @@ def test_says_which_shares_are_impossible(validation, test):
 def test_a_set_without_training_rows_is_refused():
     with pytest.raises(DataError, match=r"training part is empty(.|\n)*train/"):
         split(np.zeros(3, np.int32), np.full(3, 2, np.int8), np.arange(3, dtype=np.uint64))
+
+
+def test_groups_never_lie_on_two_sides():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 600).astype(np.int32)
+    groups = rng.integers(0, 30, 600)
+    hashes = distinct(labels)
+    found = split(labels, np.zeros(600, np.int8), hashes, groups=groups, test=0.2, validation=0.1)
+    sides = [set(groups[rows].tolist()) for rows in (found.train, found.validation, found.test)]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert not sides[0] & sides[2]
+    assert not sides[1] & sides[2]
+    assert 80 <= len(found.test) <= 140
+
+
+def test_copies_tie_their_groups_together():
+    groups = np.array([0, 0, 1, 1, 2, 2, -1, -1])
+    hashes = np.array([5, 9, 9, 7, 1, 2, 3, 4], np.uint64)  # rows 1 and 2 are copies
+    joined = together(hashes, groups)
+    assert joined.tolist() == [5, 5, 5, 5, 1, 1, 3, 4]
+
+
+def test_few_large_groups_still_give_every_part_one():
+    """Six speakers of 250: one is more than the quota of validation, and is taken all the same."""
+    groups = np.repeat(np.arange(6), 250)
+    labels = np.tile(np.arange(10), 150).astype(np.int32)
+    found = split(
+        labels,
+        np.zeros(1500, np.int8),
+        distinct(labels),
+        groups=groups,
+        test=0.2,
+        validation=0.15,
+    )
+    assert [len(found.test), len(found.validation), len(found.train)] == [250, 250, 1000]
+
+
+def test_who_is_drawn_does_not_depend_on_the_order_of_rows_or_names_of_groups():
+    labels = np.tile(np.arange(3), 40).astype(np.int32)
+    groups, hashes = np.repeat(np.arange(24), 5), distinct(labels)
+    first = split(labels, np.zeros(120, np.int8), hashes, groups=groups)
+    order = np.random.default_rng(1).permutation(120)
+    renamed = (groups * 7 + 3)[order]
+    again = split(labels[order], np.zeros(120, np.int8), hashes[order], groups=renamed)
+    assert set(hashes[first.test].tolist()) == set(hashes[order][again.test].tolist())

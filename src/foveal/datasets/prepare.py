@@ -5,8 +5,11 @@ Rules, in order:
   the reverse divided, so white stays white; other values are taken as they stand.
 * **Alpha** is composited on white, as on a page: drawings on a clear ground are mostly dark.
 * **Channels.** Grey is repeated for a colour net; colour becomes ITU-R 601 luma for a grey one.
+* **Scale.** "sample" brings each channel of each sample to zero mean and unit spread first.
 * **Shape.** "stretch" scales each axis; "pad" scales to fit inside and fills the rest with the
-  sample's own mean; "crop" scales to cover and keeps the centre.
+  sample's own mean; "crop" scales to cover and keeps the centre; "ragged" scales nothing: what is
+  too long is cut, and behind what is too short stands NaN (0 where values are whole), from which
+  the network tells its mask (networks/ragged.py).
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ def prepare(x: Values, data: DataPart, *, key: str = "this sample") -> Values:
         x: ``(C, *S)`` as read, of any number type.
         key: names the sample in an error.
 
-    Shapes: ``(C, *S) -> (data.channels, *data.size)``, uint8 where ``data.dtype`` is, else float32.
+    Shapes: ``(C, *S) -> (data.channels, *data.size)`` of `stored_as` (data).
     Raises: DataError when channels or axes do not fit, or a value is not finite.
     """
     if x.ndim != 1 + len(data.size) or 0 in x.shape:
@@ -50,10 +53,27 @@ def prepare(x: Values, data: DataPart, *, key: str = "this sample") -> Values:
             where=key,
             mend="replace NaN and infinity before saving the file",
         )
-    x = shaped(with_channels(with_depth(x, data.dtype), data.channels, key), data)
-    if data.dtype == "uint8":
+    x = with_channels(with_depth(x, data.dtype), data.channels, key)
+    x = shaped(standardised(x) if data.scale == "sample" else x, data)
+    if stored_as(data) == "uint8":
         return x if x.dtype == np.uint8 else np.clip(np.rint(x), 0, 255).astype(np.uint8)
     return x.astype(np.float32, copy=False)
+
+
+def stored_as(data: DataPart) -> str:
+    """The dtype of prepared samples: "uint8", "float32", or "int32" for the tokens of a text."""
+    if data.text is not None:
+        return "int32"
+    return "uint8" if data.dtype == "uint8" and data.scale == "set" else "float32"
+
+
+def standardised(x: Values) -> Values:
+    """Each channel of ``(C, *S)`` at zero mean and unit spread, float32; a constant one at zero."""
+    axes = tuple(range(1, x.ndim))
+    wide = x.astype(np.float64)
+    wide -= wide.mean(axis=axes, keepdims=True)
+    spread = wide.std(axis=axes, keepdims=True)
+    return (wide / np.where(spread > 1e-12, spread, 1.0)).astype(np.float32)
 
 
 def with_depth(x: Values, dtype: str) -> Values:
@@ -127,6 +147,8 @@ def shaped(x: Values, data: DataPart) -> Values:
         return x
     if data.fit == "stretch":
         return _resized(x, data.size)
+    if data.fit == "ragged":
+        return _cut_or_filled(x, data.size)
     scales = [t / s for t, s in zip(data.size, x.shape[1:], strict=True)]
     scale = min(scales) if data.fit == "pad" else max(scales)
     inner = tuple(
@@ -137,6 +159,17 @@ def shaped(x: Values, data: DataPart) -> Values:
         return _padded(x, data.size)
     starts = [(i - t) // 2 for i, t in zip(inner, data.size, strict=True)]
     return x[(slice(None), *[slice(a, a + t) for a, t in zip(starts, data.size, strict=True)])]
+
+
+def _cut_or_filled(x: Values, size: tuple[int, ...]) -> Values:
+    """The first cells along each axis; NaN, or 0 for whole numbers, behind those there are."""
+    x = x[(slice(None), *[slice(0, n) for n in size])]
+    if x.shape[1:] == size:
+        return x
+    whole = x.dtype == np.uint8
+    out = np.full((len(x), *size), 0 if whole else np.nan, np.uint8 if whole else np.float32)
+    out[(slice(None), *[slice(0, n) for n in x.shape[1:]])] = x
+    return out
 
 
 def _near(cells: float, target: int, fit: str) -> int:

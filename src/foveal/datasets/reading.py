@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..grid import Axis, Sample
+from ..grid import Axis, Sample, data_of
 from ..plan import DataPart
 from ..progress import Progress
+from ..record import to_plain
 from .cache import Store, key_of
 from .draft import Draft
 from .facts import VERSION, Facts, Form
 from .listing import Listing
-from .prepare import ALPHA_MODES, cells_first, has_colour, on_white, prepare
-from .size import working_fit, working_size
+from .prepare import ALPHA_MODES, cells_first, has_colour, on_white, prepare, stored_as
+from .size import of_lengths, working_fit, working_size
 from .statistics import Statistics
 
 PROBES = 512
@@ -81,8 +82,11 @@ class Probe:
         ranks = [len(size) for size in self.sizes]
         rank = max(set(ranks), key=ranks.count)
         sizes = np.array([size for size in self.sizes if len(size) == rank])
-        size, why_size = working_size(sizes)
-        fit, why_fit = working_fit(sizes)
+        if data_of(self.axes[rank]) in ("text", "signal"):
+            size, fit, why_size, why_fit = of_lengths(sizes)
+        else:
+            size, why_size = working_size(sizes)
+            fit, why_fit = working_fit(sizes)
         channels = _common([count for count, _ in self.kinds])
         dtype = max((kind for _, kind in self.kinds), key=_DEPTHS.index)
         why = {"size": why_size, "fit": why_fit}
@@ -183,7 +187,7 @@ class _Reading:
         self, read: Callable[[int], Sample], threads: int, stop: bool
     ) -> tuple[Facts, Store | None, Form]:
         form, count = self.form, len(self.listing)
-        kind = "uint8" if form.dtype == "uint8" else "float32"
+        kind = stored_as(self.part)
         with (
             Draft(form.size, form.channels, kind, expected=count, memory=self.memory) as draft,
             self.progress.bar("reading", count) as tick,
@@ -230,7 +234,7 @@ class _Reading:
             return
         block = np.stack(rows)
         flat = block.reshape(len(block), -1)
-        self.facts.flat[where] = flat.min(axis=1) == flat.max(axis=1)
+        self.facts.flat[where] = np.fmin.reduce(flat, axis=1) == np.fmax.reduce(flat, axis=1)
         train = self.listing.parts[where] == 0
         for statistics, chosen in zip(self.statistics, (train, ~train), strict=True):
             if chosen.any():
@@ -265,8 +269,9 @@ class _Reading:
 
 def store_key(hashes: NDArray[np.uint64], part: DataPart) -> str:
     """Name of the store of these samples, in this order, in this form: equal content is shared."""
-    shape = (part.size, part.channels, part.fit, part.dtype)
-    return key_of(VERSION, hashes.tobytes(), shape)
+    shape = (part.size, part.channels, part.fit, part.dtype, part.scale)
+    made = [to_plain(noun) for noun in (part.text, part.sound) if noun is not None]
+    return key_of(VERSION, hashes.tobytes(), shape, made)
 
 
 def _ordered(make: Any, items: Iterable[int], threads: int, ahead: int) -> Iterator[Any]:

@@ -10,7 +10,24 @@ from numpy.typing import NDArray
 from ..plan import Fit
 
 ALIKE = 1.3
+LONGEST = 2**18
 _ABOVE = 1.5625  # (160 / 128) ** 2: sets a little above the cap are left as they are
+
+
+def of_lengths(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], Fit, str, str]:
+    """Size and fit of samples that have a length, not a shape (texts, recordings), and why.
+
+    Lengths are never scaled: the grid holds the longest of 200 samples, at most 262,144 cells;
+    what is longer is cut, and what is shorter is padded and masked.
+
+    Args:
+        sizes: ``(N, 1)`` cells of the samples, N at least 1.
+    """
+    longest = min(int(np.quantile(sizes, 0.995, method="higher")), LONGEST)
+    cells = f"{longest:,} cells hold 199 of 200 samples whole"
+    if bool((sizes == longest).all()):
+        return (longest,), "stretch", f"every sample has {longest:,} cells", "all have one length"
+    return (longest,), "ragged", cells, "lengths differ: shorter ones are padded and masked"
 
 
 def working_size(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], str]:

@@ -28,6 +28,7 @@ def split(
     parts: NDArray[np.int8],
     hashes: NDArray[np.uint64],
     *,
+    groups: NDArray[np.int64] | None = None,
     validation: float = 0.1,
     test: float = 0.15,
     cap: int = CAP,
@@ -35,13 +36,15 @@ def split(
 ) -> Split:
     """Parts that the data brings stay as they are; the missing ones are drawn from training.
 
-    Drawn by class in equal shares, whole groups of equal hashes at a time, every class keeping a
-    sample in training. Who is drawn depends on the samples' values and the seed alone: a renamed
-    or reordered set splits the same, and a new file moves no other one.
+    Drawn by class in equal shares, whole groups at a time, every class keeping a sample in
+    training. Equal hashes make a group, and so do equal ``groups``; a group that holds several
+    classes counts for its commonest. Who is drawn depends on the samples' values and the seed
+    alone: a renamed or reordered set splits the same, and a new file moves no other one.
 
     Args:
         labels: class of each row, -1 for none; parts: 0 train, 1 validation, 2 test.
         hashes: equal where decoded values are equal.
+        groups: equal where samples must stay together (one patient, one speaker); -1 for none.
         validation, test: shares of the training part, drawn only when that part is not given.
         cap: most rows that either may take.
 
@@ -52,9 +55,10 @@ def split(
     _check(len(given[0]), shares, (validation, test))
     pool = given[0]
     side = np.zeros(len(pool), np.int8)
-    groups, members = _groups(labels[pool], hashes[pool], seed)
+    alike = hashes[pool] if groups is None else together(hashes[pool], groups[pool])
+    found, members = _groups(labels[pool], alike, seed)
     counts = [min(share * len(pool), cap) for share in shares]
-    for name, rows in _quotas(groups, counts):
+    for name, rows in _quotas(found, counts, coarse=groups is not None):
         side[np.isin(members, rows)] = name
     drawn = [np.sort(pool[side == i]) for i in range(3)]
     return Split(
@@ -64,9 +68,32 @@ def split(
     )
 
 
+def together(hashes: NDArray[np.uint64], groups: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """One hash for all rows that equal hashes or equal ``groups`` tie together, ``(N,)``.
+
+    It is the least hash among them, so it does not depend on the order of the rows.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    rows = np.arange(len(hashes))
+    values, by_hash = np.unique(hashes, return_inverse=True)
+    grouped = groups >= 0
+    names, by_group = np.unique(groups[grouped], return_inverse=True)
+    left = np.concatenate([rows, rows[grouped]])
+    right = np.concatenate([by_hash, len(values) + by_group]) + len(rows)
+    nodes = len(rows) + len(values) + len(names)
+    links = coo_matrix((np.ones(len(left), bool), (left, right)), (nodes, nodes))
+    part = connected_components(links, directed=False)[1][: len(rows)]
+    least = np.full(int(part.max(initial=0)) + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, part, hashes)
+    joined: NDArray[np.uint64] = least[part]
+    return joined
+
+
 @dataclass(frozen=True, slots=True)
 class _Groups:
-    """Samples with equal values, in the order of drawing. ``label`` is the first one's."""
+    """Samples that stay together, in the order of drawing. ``label`` is their commonest."""
 
     label: NDArray[np.int32]
     count: Rows
@@ -77,15 +104,19 @@ def _groups(
 ) -> tuple[_Groups, Rows]:
     """Groups of equal hashes in a seeded order, and the group of each row."""
     values, member, count = np.unique(hashes, return_inverse=True, return_counts=True)
-    label = np.full(len(values), np.iinfo(np.int32).max, np.int32)
-    np.minimum.at(label, member, labels)  # a copy under two labels counts for the lower one
+    kinds, kind = np.unique(labels, return_inverse=True)
+    pairs, times = np.unique(member.astype(np.int64) * len(kinds) + kind, return_counts=True)
+    # The commonest label of each group; of equally common ones the lowest.
+    ranked = np.lexsort((pairs % len(kinds), -times, pairs // len(kinds)))
+    first = ranked[np.unique((pairs // len(kinds))[ranked], return_index=True)[1]]
+    label = kinds[pairs[first] % len(kinds)]
     order = np.argsort(_mixed(values, seed), kind="stable")
     place = np.empty(len(values), np.int64)
     place[order] = np.arange(len(values))
     return _Groups(label[order], count[order].astype(np.int64)), place[member]
 
 
-def _quotas(groups: _Groups, counts: list[float]) -> list[tuple[int, Rows]]:
+def _quotas(groups: _Groups, counts: list[float], *, coarse: bool) -> list[tuple[int, Rows]]:
     """Groups for test (2) and validation (1): ``counts`` rows each, spread over the classes."""
     classes, member = np.unique(groups.label, return_inverse=True)
     sizes = np.bincount(member, groups.count, len(classes)).astype(np.int64)
@@ -96,7 +127,7 @@ def _quotas(groups: _Groups, counts: list[float]) -> list[tuple[int, Rows]]:
     for i, rows in enumerate(np.split(order, ends[:-1])):
         left = rows
         for (_, taken), quota in zip(drawn, wanted, strict=True):
-            chosen = _fill(groups.count[left], int(quota[i]))
+            chosen = _fill(groups.count[left], int(quota[i]), coarse)
             taken.append(left[chosen])
             left = left[~chosen]
     return [(name, np.concatenate(taken)) for name, taken in drawn]
@@ -116,12 +147,18 @@ def _shared_out(count: float, sizes: Rows) -> Rows:
     return quota
 
 
-def _fill(counts: Rows, quota: int) -> NDArray[np.bool_]:
-    """Groups, in order, that together have ``quota`` rows at most; the last one always stays."""
+def _fill(counts: Rows, quota: int, coarse: bool) -> NDArray[np.bool_]:
+    """Groups, in order, that together have ``quota`` rows at most; the last one always stays.
+
+    Where groups are ``coarse`` (speakers, patients) and not one fits, the smallest of three or
+    more is taken: a part that is a little too large judges, an empty one does not.
+    """
     chosen = np.zeros(len(counts), bool)
     fits = np.flatnonzero(counts <= quota)  # one large group must not block those behind it
     fits = fits[np.cumsum(counts[fits]) <= quota]
     chosen[fits[: max(len(counts) - 1, 0)]] = True
+    if coarse and quota > 0 and len(counts) >= 3 and not chosen.any():
+        chosen[np.argmin(counts)] = True
     return chosen
 
 

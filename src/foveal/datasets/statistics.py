@@ -18,8 +18,9 @@ Values = NDArray[Any]
 class Statistics:
     """Takes ``(n, *S, C)`` rows; gives low, high, mean and std of each channel.
 
-    Percentiles are exact for 8 and 16 bits (a histogram; 16-bit values that were resized count
-    as the nearest whole number), and read from evenly taken values otherwise.
+    Cells of NaN are padding and count for nothing. Percentiles are exact for 8 and 16 bits (a
+    histogram; 16-bit values that were resized count as the nearest whole number), and read from
+    evenly taken values otherwise.
     """
 
     def __init__(self, channels: int, dtype: str) -> None:
@@ -32,6 +33,9 @@ class Statistics:
 
     def add(self, rows: Values) -> None:
         values = rows.reshape(-1, rows.shape[-1])
+        if values.dtype.kind == "f":
+            padding = np.isnan(values[:, 0])
+            values = values[~padding] if padding.any() else values
         if not len(values):
             return
         if self.bins:

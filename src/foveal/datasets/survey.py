@@ -17,7 +17,7 @@ from .draft import Draft
 from .examine import examine
 from .facts import Facts, load, save
 from .listing import Listing
-from .prepare import cells_first, prepare
+from .prepare import cells_first, prepare, stored_as
 from .reading import Probe, read_all, store_key
 
 SHOWN = 10
@@ -52,6 +52,12 @@ class Survey:
     def parts(self) -> NDArray[np.int8]:
         """Part of each row of the store: 0 train, 1 validation, 2 test."""
         return self.listing.parts[self.usable]
+
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """Group of each row of the store, -1 for none; None where no groups were found."""
+        groups = self.listing.groups
+        return None if groups is None else groups[self.usable]
 
     def key(self, row: int) -> str:
         """Name of the item in a row of the store."""
@@ -105,17 +111,17 @@ def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> St
     """
     card, listing = survey.card, survey.listing
     own = (card.size, card.fit, card.channels, card.dtype)
-    if own == (data.size, data.fit, data.channels, data.dtype):
+    plain = data.text is None and data.sound is None and data.scale == "set"
+    if plain and own == (data.size, data.fit, data.channels, data.dtype):
         return survey.store
     key = store_key(survey.hashes, data)
     memory = not survey.store.key
     found = None if memory else open_store(key)
     if found is not None and len(found) == len(survey.usable):
         return found
-    kind = "uint8" if data.dtype == "uint8" else "float32"
     count = len(survey.usable)
     with (
-        Draft(data.size, data.channels, kind, expected=count, memory=memory) as draft,
+        Draft(data.size, data.channels, stored_as(data), expected=count, memory=memory) as draft,
         progress.bar("preparing", count) as tick,
     ):
         chunk = max(1, min(256, _CHUNK_BYTES // draft.form.row_bytes))

@@ -10,6 +10,7 @@ from ..layers import Convolution, hide
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
 from .head import planned_head
+from .ragged import masked
 
 
 class Normalise(nn.Module):
@@ -65,12 +66,16 @@ class Network(nn.Module):
     """The whole way: normalise, backbone, head. Built by `build`, never configured.
 
     Shapes: x ``(B, C, *S)`` raw cache values (uint8 or float), mask ``(B, 1, *S)`` with 1 on real
-        cells and 0 on padding behind them, or None -> raw, ``(B, K)`` for a pooled head. Without
-        batch statistics (``eval()``) padding never changes an answer.
+        cells and 0 on padding behind them; None to tell it from the values of ragged samples
+        -> raw, ``(B, K)`` for a pooled head. Without batch statistics (``eval()``) padding never
+        changes an answer.
     """
 
-    def __init__(self, normalise: Normalise, backbone: Backbone, head: nn.Module) -> None:
+    def __init__(
+        self, data: DataPart, normalise: Normalise, backbone: Backbone, head: nn.Module
+    ) -> None:
         super().__init__()
+        self.data = data
         self.normalise = normalise
         self.backbone = backbone
         self.head = head
@@ -94,6 +99,8 @@ class Network(nn.Module):
                 self.backbone.stem.whiten.fit(self.normalise(x))
 
     def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if mask is None:
+            x, mask = masked(x, self.data)
         x = self.normalise(x)
         # What stands on padding is nothing: not the raw value of some fill, and no NaN either.
         features: tuple[Tensor, Tensor | None] = self.backbone(hide(x, mask), mask)
@@ -118,8 +125,8 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
         if net.block == "plain":
             _begin_as_identity(backbone)
         if head is None:
-            head = planned_head(net, net.widths[-1], len(plan.classes), prior)
-    return Network(Normalise(plan.data), backbone, head)
+            head = planned_head(net, net.widths[-1], plan.outputs, prior)
+    return Network(plan.data, Normalise(plan.data), backbone, head)
 
 
 @torch.no_grad()

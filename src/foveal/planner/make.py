@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from ..card import Card
 from ..errors import PlanError
@@ -11,6 +11,7 @@ from ..plan import AugmentPart, DataPart, FitPart, JudgePart, NetPart, Plan
 from . import data as of_data
 from . import fitting as of_fit
 from . import network as of_net
+from .kinds import Means, refined
 from .machine import Machine
 from .symmetry import Evidence
 
@@ -30,20 +31,22 @@ def make_plan(
     seed: int = 0,
     symmetry: str = "auto",
     evidence: tuple[Evidence, ...] = (),
+    found: Any = None,
     changes: dict[str, str] | None = None,
 ) -> Plan:
     """A complete plan for classifying what ``card`` describes.
 
     task: file name in ``tasks/``. budget: seconds for the whole command; epochs: passes instead
     of a budget. symmetry: "auto" follows ``evidence``, "none" never flips, "flips" flips every
-    axis that may be mirrored.
+    axis that may be mirrored. found: what the kind of data wanted to learn from the training
+    rows (`kinds.observed`).
     changes: the user's edits, applied last and recorded as such; what follows from the working
     size (stages, kernels, depth) follows an edited one too.
     Raises: PlanError for an impossible edit, or for a set with fewer than two classes.
     """
     _check(card)
     changes = changes or {}
-    wish = Wish(task, budget, epochs, seed, symmetry, evidence)
+    wish = Wish(task, budget, epochs, seed, symmetry, evidence, found)
     plan = _plan(card, machine, wish)
     edited = plan.edited(changes)
     size = edited.data.size
@@ -68,6 +71,7 @@ class Wish:
     seed: int
     symmetry: str
     evidence: tuple[Evidence, ...]
+    found: Any
 
 
 def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
@@ -81,7 +85,7 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
     judge = _judge(augment, data, why)
     why["task"] = f"the target is a {card.target} with {len(card.classes)} classes"
     why["seed"] = "fixes the split, the first weights and every random change"
-    return Plan(
+    plan = Plan(
         task=wish.task,
         axes=card.axes,
         classes=card.classes,
@@ -93,7 +97,9 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
         budget=wish.budget,
         seed=wish.seed,
         why=why,
+        numbers=card.numbers,
     )
+    return refined(plan, card, Means(machine, train, seconds, wish.epochs, wish.found))
 
 
 def _check(card: Card) -> None:

@@ -13,6 +13,8 @@ from .source import Source, examine
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from ..datasets.split import Split
     from ..datasets.survey import Survey
 
@@ -54,13 +56,13 @@ def plan(
     wish = Wish(task, budget, epochs, seed, symmetry, changes or {})
     check(wish)
     survey = examine(Source(str(path), str(test) if test else None, bad_files), progress=progress)
-    drawn, survey, split = draw(survey, wish, progress=progress)
+    made, survey, split = draw(survey, wish, progress=progress)
     from .prepare_run import measured, part, timed
 
-    if drawn.budget is None:
-        batches = part(drawn, survey, split.train, drawn.fit.batch, shuffle=True)
-        return timed(drawn, 1.0, len(batches), 0.0)
-    return measured(drawn, survey, split, drawn.budget)[0]
+    if made.budget is None:
+        batches = part(made, survey, split.train, made.fit.batch, shuffle=True)
+        return timed(made, 1.0, len(batches), 0.0)
+    return measured(made, survey, split, made.budget)[0]
 
 
 def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Plan, Survey, Split]:
@@ -80,34 +82,62 @@ def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Pl
     progress.say("measuring this machine")
     machine = measure()
     plan = make_plan(survey.card, machine, **asked)
-    survey, split = laid_out(survey, plan, progress=progress)
+    split = drawn(survey, plan)
+    asked["found"] = _observed(survey, split, plan)
+    if asked["found"] is not None:
+        plan = make_plan(survey.card, machine, **asked)
+    rows = stored_rows(survey, plan, progress=progress)
     if wish.symmetry == "auto":
-        evidence = _mirrors(survey, split, plan)
-        plan = make_plan(survey.card, machine, evidence=evidence, **asked)
-    return plan, survey, split
+        evidence = _mirrors(rows, split, plan)
+        plan = make_plan(rows.card, machine, evidence=evidence, **asked)
+    return plan, rows, split
 
 
 def laid_out(survey: Survey, plan: Plan, *, progress: Progress = SILENT) -> tuple[Survey, Split]:
     """The survey with its rows as the plan wants them, and the rows of each part."""
-    from ..datasets.split import Split, split
+    return stored_rows(survey, plan, progress=progress), drawn(survey, plan)
+
+
+def stored_rows(survey: Survey, plan: Plan, *, progress: Progress = SILENT) -> Survey:
+    """The survey with its rows as the plan wants them."""
     from ..datasets.survey import stored
 
-    survey = dataclasses.replace(survey, store=stored(survey, plan.data, progress=progress))
-    drawn = split(
+    return dataclasses.replace(survey, store=stored(survey, plan.data, progress=progress))
+
+
+def drawn(survey: Survey, plan: Plan) -> Split:
+    """The labelled rows of each part."""
+    from ..datasets.split import Split, split
+
+    found = split(
         survey.labels,
         survey.parts,
         survey.hashes,
+        groups=survey.groups,
         validation=plan.data.validation,
         test=plan.data.test,
         seed=plan.seed,
     )
     labelled = survey.labels >= 0
-    rows = (drawn.train, drawn.validation, drawn.test)
-    return survey, Split(*(r[labelled[r]] for r in rows))
+    return Split(*(r[labelled[r]] for r in (found.train, found.validation, found.test)))
+
+
+def _observed(survey: Survey, split: Split, plan: Plan) -> Any:
+    """What this kind of data must learn from its training rows before it can be planned."""
+    from ..planner.kinds import Rows, observed
+
+    def gather(rows: NDArray[Any]) -> NDArray[Any]:
+        values: NDArray[Any] = survey.store.gather(rows).numpy()
+        return values
+
+    rows = Rows(gather, split.train, survey.labels[split.train], plan.seed)
+    return observed(survey.card, rows)
 
 
 def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
-    """The mirror test on training rows alone."""
+    """The mirror test on training rows alone; nothing to test where no axis could be mirrored."""
+    if not any(axis.mirrors for axis in plan.axes):
+        return ()
     import numpy as np
 
     from ..planner.symmetry import mirror_evidence
