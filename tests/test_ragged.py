@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made import listing_of
-from plans import lived, plan_for
 
 from foveal.datasets.prepare import prepare, standardised, stored_as
 from foveal.datasets.size import of_lengths
@@ -15,6 +13,8 @@ from foveal.grid import Axis, time_axis
 from foveal.networks.build import build
 from foveal.networks.ragged import masked
 from foveal.plan import TextPart
+from made import listing_of
+from plans import lived, plan_for
 
 
 def ragged_plan(rank, **changes):

@@ -8,6 +8,7 @@ import struct
 import threading
 import zipfile
 import zlib
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..readers import unreadable
+from .directory import Entry, NotAZipError, entries
 from .listing import stamp_of
 from .names import Names, hidden, natural
 
@@ -38,16 +40,20 @@ class ZipSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        infos = [i for i in _directory(path) if not i.is_dir()]
-        _check(infos, path)
-        infos = [i for i in infos if not any(map(hidden, i.filename.split("/")))]
-        infos.sort(key=lambda info: natural(info.filename))
-        self.names = Names(i.filename for i in infos)
-        self.sizes: NDArray[np.int64] = np.array([i.file_size for i in infos], np.int64)
-        self._packed = np.array([i.compress_size for i in infos], np.int64)
-        self._starts = np.array([i.header_offset for i in infos], np.int64)
-        self._sums = np.array([i.CRC for i in infos], np.uint32)
-        self._methods = np.array([i.compress_type for i in infos], np.uint16)
+        found = _Found()
+        try:
+            for entry in entries(path):
+                found.add(entry, path)
+        except (NotAZipError, OSError) as error:
+            raise _no_archive(error, path) from error
+        found.check(path)
+        order = found.order()
+        self.names = Names(found.names[i] for i in order)
+        self.sizes: NDArray[np.int64] = np.array(found.sizes, np.int64)[order]
+        self._packed = np.array(found.packed, np.int64)[order]
+        self._starts = np.array(found.starts, np.int64)[order]
+        self._sums = np.array(found.sums, np.uint32)[order]
+        self._methods = np.array(found.methods, np.uint16)[order]
         about = path.stat()
         self.stamp = stamp_of(
             *("zip", str(path.resolve()), about.st_size, about.st_mtime_ns),
@@ -110,44 +116,63 @@ def _inflate(packed: bytes, size: int, name: str) -> bytes:
     return content
 
 
-def _directory(path: Path) -> list[zipfile.ZipInfo]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
-        raise DataError(
-            f"not a zip archive that can be read ({error})",
-            where=str(path),
-            mend="give a folder, a whole .zip, .npz, .npy, .csv or idx file",
-        ) from error
+class _Found:
+    """What the directory lists, in columns: an object per entry would take ten times as much."""
 
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.sizes, self.packed, self.starts = array("q"), array("q"), array("q")
+        self.sums, self.methods = array("L"), array("H")
+        self.ends = array("q")  # of all entries, folders and hidden ones too
+        self.begins = array("q")
+        self.total = 0
+        self.seen: set[int] = set()
 
-def _check(infos: list[zipfile.ZipInfo], path: Path) -> None:
-    """Refuse the whole archive for what no honest tool packs."""
-    seen: set[str] = set()
-    total, length = 0, path.stat().st_size
-    for info in infos:
-        reason = _fault(info)
-        if info.header_offset < 0 or info.header_offset + info.compress_size > length:
-            reason = "lies outside of the file"
-        low = info.filename.lower()
-        if reason is None and low in seen:
+    def add(self, entry: Entry, path: Path) -> None:
+        """Raises: DataError for what no honest tool packs."""
+        reason, low = _fault(entry), hash(entry.name.lower())
+        if reason is None and low in self.seen:
             reason = "has the same name as another entry, if case does not count"
         if reason is not None:
-            raise _refused(f"entry {info.orig_filename[:80]!r} {reason}", path)
-        seen.add(low)
-        total += info.file_size
-    if len(infos) > MOST_ENTRIES or total > MOST_BYTES:
-        raise _refused(f"{len(infos):,} entries of {total:,} bytes are over the limit", path)
-    starts = np.array([i.header_offset for i in infos], np.int64)
-    order = np.argsort(starts, kind="stable")
-    ends = starts + np.array([i.compress_size + _LOCAL.size for i in infos], np.int64)
-    if len(infos) and (ends[order][:-1] > starts[order][1:]).any():
-        raise _refused("entries share the same bytes", path)
+            raise _refused(f"entry {entry.name[:80]!r} {reason}", path)
+        self.seen.add(low)
+        self.begins.append(entry.start)
+        self.ends.append(entry.start + entry.packed + _LOCAL.size)
+        self.total += entry.size
+        if len(self.begins) > MOST_ENTRIES or self.total > MOST_BYTES:
+            raise _refused(f"{len(self.begins):,} entries and more are over the limit", path)
+        if entry.is_folder or any(map(hidden, entry.name.split("/"))):
+            return
+        self.names.append(entry.name)
+        self.sizes.append(entry.size)
+        self.packed.append(entry.packed)
+        self.starts.append(entry.start)
+        self.sums.append(entry.checksum)
+        self.methods.append(entry.method)
+
+    def check(self, path: Path) -> None:
+        """Raises: DataError for entries outside of the file, or that share bytes."""
+        begins, ends = np.array(self.begins, np.int64), np.array(self.ends, np.int64)
+        if len(begins) and (begins.min() < 0 or ends.max() - _LOCAL.size > path.stat().st_size):
+            raise _refused("an entry lies outside of the file", path)
+        order = np.argsort(begins, kind="stable")
+        if (ends[order][:-1] > begins[order][1:]).any():
+            raise _refused("entries share the same bytes", path)
+
+    def order(self) -> NDArray[np.int64]:
+        """Positions in natural order; most archives are in it already, which costs no memory."""
+        count, last = len(self.names), ("", "")
+        for name in self.names:
+            key = natural(name)
+            if key < last:
+                keys = sorted(range(count), key=lambda i: natural(self.names[i]))
+                return np.array(keys, np.int64)
+            last = key
+        return np.arange(count)
 
 
-def _fault(info: zipfile.ZipInfo) -> str | None:
-    name = info.orig_filename
+def _fault(entry: Entry) -> str | None:
+    name = entry.name
     if not name or "\0" in name:
         return "has no proper name"
     if "\\" in name:
@@ -156,13 +181,21 @@ def _fault(info: zipfile.ZipInfo) -> str | None:
         return "has an absolute name"
     if any(part in {"..", "."} for part in name.split("/")) or "//" in name:
         return "has a name that leaves its folder"
-    if stat.S_ISLNK(info.external_attr >> 16):
+    if stat.S_ISLNK(entry.attributes >> 16):
         return "is a link"
-    if info.flag_bits & 0x1:
+    if entry.flags & 0x1:
         return "is encrypted"
-    if info.file_size > 2**20 and info.file_size > MOST_RATIO * max(info.compress_size, 1):
+    if entry.size > 2**20 and entry.size > MOST_RATIO * max(entry.packed, 1):
         return "would unpack to over 1000 times its size"
     return None
+
+
+def _no_archive(error: Exception, path: Path) -> DataError:
+    return DataError(
+        f"not a zip archive that can be read ({error})",
+        where=str(path),
+        mend="give a folder, a whole .zip, .npz, .npy, .csv or idx file",
+    )
 
 
 def _refused(reason: str, path: Path) -> DataError:

@@ -23,6 +23,7 @@ CELLS = 144  # at most this many cells per channel are looked at: 12 x 12 in a p
 ITERATIONS = 100
 ROUNDS = 4  # the clock is looked at between them
 SPEED = 1e9  # multiply-adds per second that one slow core makes; sizes the fit, not measured
+HELD = 4_000_000  # numbers of training rows held at once, so that memory stays flat (16 MB)
 MANY = 50  # beyond this many classes ridge regression, which solves all classes at once
 
 
@@ -74,7 +75,9 @@ def baselines(
         rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:most])
     known, asked = small(gather, train[0][rows]), small(gather, test[0])
     mean, scale = known.mean(0), known.std(0) + 1e-6
-    known, asked = (known - mean) / scale, (asked - mean) / scale
+    for cells in (known, asked):
+        cells -= mean
+        cells /= scale
     used = "" if len(rows) == len(labels) else f", from {len(rows):,} training rows"
     said = _nearest(known, labels[rows], asked)
     found.append(
@@ -115,9 +118,9 @@ def _shrink(x: NDArray[np.float32], axis: int, cells: int) -> NDArray[np.float32
 
 
 def _affordable(features: int, classes: int, seconds: float) -> int:
-    """Training rows for which the linear fit surely ends in time; at least 200."""
+    """Training rows for which the linear fit surely ends in time and space; at least 200."""
     each = features * (2 * classes * ITERATIONS if classes <= MANY else features + classes)
-    return max(200, int(seconds * SPEED / each))
+    return max(200, min(int(seconds * SPEED / each), HELD // features))
 
 
 def _nearest(
