@@ -1,4 +1,4 @@
-"""The directory of a zip archive: the same entries as the standard library finds, in less memory."""
+"""The directory of a zip archive: the entries that the standard library finds, in less memory."""
 
 import io
 import struct
@@ -70,7 +70,7 @@ def test_more_entries_than_16_bits_count(tmp_path):
 
 
 def test_64_bit_sizes_are_taken_from_their_field(tmp_path):
-    """A directory whose numbers are all ones, as archives over 4 GB have; nothing so large is made."""
+    """Numbers of all ones, as archives over 4 GB have; nothing so large is made."""
     extra = struct.pack("<2H3Q", 1, 24, 5 << 32, 6 << 32, 7)
     head = struct.pack(
         "<4s4B4HL2L5H2L",
