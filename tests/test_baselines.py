@@ -11,7 +11,7 @@ from foveal.tasks import classify
 
 
 def baselines(gather, train, test, **more):
-    return classify.TASK.judging.baselines(question(gather, train, test, **more))
+    return classify.TASK.judging.baselines(question(gather, train, test, **more), None)
 
 
 def gatherer(x):

@@ -76,7 +76,7 @@ class Judging:
     luck: Callable[[float, int], float]
     calibrate: Callable[[NDArray[np.float32], NDArray[Any], Plan], dict[str, Any]]
     judge: Callable[[Answers, Plan, Calibration, Sequence[Baseline]], Judged]
-    baselines: Callable[[Question], tuple[Baseline, ...]]
+    baselines: Callable[[Question, Plan], tuple[Baseline, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def _doubts(rows: Sequence[Mapping[str, Any]], scores: Mapping[str, Score], noun
     return found
 
 
-def baselines(question: Question) -> tuple[Baseline, ...]:
+def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:
     """Majority class, nearest centroid and a linear model on standardised vectors."""
     labels, truth = question.learned, question.truth
     if not len(labels) or not len(truth):

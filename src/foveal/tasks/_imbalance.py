@@ -37,3 +37,23 @@ def of_classes(card: Card) -> tuple[tuple[float, ...], str]:
         "rare ones weigh more, by the root of how rare they are"
     )
     return tuple(round(float(w), 4) for w in weights), why
+
+
+def of_labels(card: Card) -> tuple[tuple[float, ...], str]:
+    """One weight per class for the samples that have it: the root of how much more have it not.
+
+    () where no class is on fewer than one in six samples. Capped, as for classes; a class that
+    most samples have gets no weight below 1.
+    """
+    counts = np.array(card.counts.get("train", ()), np.float64)
+    total = float(card.parts.get("train", 0))
+    there = (counts > 0) & (counts < total)
+    ratio = (total - counts)[there] / counts[there]
+    if not len(ratio) or ratio.max() < RATIO:
+        return (), "no class is on fewer than one in six samples: yes and no weigh the same"
+    weights = np.sqrt((total - counts) / np.maximum(counts, 1.0)).clip(1.0, MOST)
+    why = (
+        f"the rarest class is missing on {ratio.max():.0f} times as many samples as have it: those "
+        "that have a class weigh more, by the root of that"
+    )
+    return tuple(round(float(w), 4) for w in weights), why

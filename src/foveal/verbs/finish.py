@@ -139,7 +139,7 @@ class Finish:
             seconds=baseline_seconds(self.plan.budget or 600.0),
             seed=self.plan.seed,
         )
-        return self.task.judging.baselines(question)
+        return self.task.judging.baselines(question, self.plan)
 
     def _groups(self) -> dict[str, Any]:
         return {
