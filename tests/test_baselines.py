@@ -63,12 +63,13 @@ def test_little_time_takes_fewer_rows_and_says_so(digits):
 
 def test_more_classes_or_cells_are_given_fewer_rows():
     rows = [
-        affordable(logistic_cost(features, classes), 10.0)
+        affordable(features, logistic_cost(features, classes), 10.0)
         for features, classes in ((432, 10), (432, 40), (4320, 40))
     ]
     assert rows == sorted(rows, reverse=True)
     assert len(set(rows)) == 3
-    assert affordable(logistic_cost(10**9, 10), 1e-9) == 200
+    assert affordable(10**9, logistic_cost(10**9, 10), 1e-9) == 200
+    assert affordable(400, 1.0, 10.0) == 10_000  # what 16 MB hold
 
 
 def test_many_classes_are_solved_at_once():

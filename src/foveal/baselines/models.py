@@ -14,9 +14,10 @@ from . import Features, Question, Rows
 ITERATIONS = 100
 ROUNDS = 4  # the clock is looked at between them
 SPEED = 1e9  # multiply-adds per second that one slow core makes; sizes the fit, not measured
+HELD = 4_000_000  # numbers of training rows held at once, so that memory stays flat (16 MB)
 MANY = 50  # beyond this many classes ridge regression, which solves all classes at once
 NEIGHBOURS = 5
-HELD = 1 << 22  # distances held at once
+AT_ONCE = 1 << 22  # distances held at once
 
 
 def chosen(question: Question, each: float) -> Rows:
@@ -25,15 +26,18 @@ def chosen(question: Question, each: float) -> Rows:
     each: multiply-adds that one more training row costs.
     """
     count = len(question.learned)
-    most = affordable(each, question.seconds)
+    most = affordable(question.width, each, question.seconds)
     if most >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(question.seed).permutation(count)[:most])
 
 
-def affordable(each: float, seconds: float) -> int:
-    """Training rows of ``each`` multiply-adds for which a fit surely ends in time; 200 at least."""
-    return max(200, int(seconds * SPEED / each))
+def affordable(features: int, each: float, seconds: float) -> int:
+    """Training rows for which a fit surely ends in time and space; at least 200.
+
+    each: multiply-adds that one more row costs.
+    """
+    return max(200, min(int(seconds * SPEED / each), HELD // max(features, 1)))
 
 
 def logistic_cost(features: int, classes: int) -> float:
@@ -42,9 +46,12 @@ def logistic_cost(features: int, classes: int) -> float:
 
 
 def standardised(known: Features, asked: Features) -> tuple[Features, Features]:
-    """Both with zero mean and unit spread over ``known``."""
+    """Both with zero mean and unit spread over ``known``; changed in place."""
     mean, scale = known.mean(0), known.std(0) + 1e-6
-    return (known - mean) / scale, (asked - mean) / scale
+    for vectors in (known, asked):
+        vectors -= mean
+        vectors /= scale
+    return known, asked
 
 
 def used(rows: Rows, question: Question) -> str:
@@ -91,11 +98,10 @@ def separating(
 
 def ridge(known: Features, target: NDArray[Any], asked: Features) -> NDArray[np.float64]:
     """One weighted sum per column of ``target`` (n, K), pulled towards its mean: (M, K)."""
-    known, asked = known.astype(np.float64), asked.astype(np.float64)
     mean = target.mean(0)
-    gram = known.T @ known + known.shape[1] * np.eye(known.shape[1])
+    gram = (known.T @ known).astype(np.float64) + known.shape[1] * np.eye(known.shape[1])
     weights = np.linalg.solve(gram, known.T @ (target - mean))
-    return np.asarray(asked @ weights + mean)
+    return np.asarray(asked @ weights + mean, np.float64)
 
 
 def neighbours(known: Features, target: NDArray[Any], asked: Features) -> NDArray[np.float64]:
@@ -103,7 +109,7 @@ def neighbours(known: Features, target: NDArray[Any], asked: Features) -> NDArra
     near = min(NEIGHBOURS, len(known))
     own = (known**2).sum(1)
     found = []
-    step = max(1, HELD // max(len(known), 1))
+    step = max(1, AT_ONCE // max(len(known), 1))
     for start in range(0, len(asked), step):
         away = own - 2 * asked[start : start + step] @ known.T
         found.append(target[np.argpartition(away, near - 1, axis=1)[:, :near]].mean(1))
