@@ -1,13 +1,18 @@
 """A card, a plan and a report made up for the tests of the report and its page."""
 
+import dataclasses
+
 import numpy as np
 
+from foveal.baselines import Baseline
 from foveal.card import Card, Skipped
-from foveal.evaluation.baselines import Baseline
-from foveal.evaluation.intervals import wilson
-from foveal.evaluation.summary import Answers, summarise
+from foveal.drawing.words import noun
+from foveal.evaluation.summary import summarise
 from foveal.grid import IMAGE_AXES
+from foveal.metrics.intervals import wilson
 from foveal.plan import AugmentPart, DataPart, FitPart, JudgePart, NetPart, Plan
+from foveal.tasks import Answers
+from foveal.tasks.classify import TASK
 
 DATA = DataPart((32, 32), 3, "stretch", (0.0,) * 3, (255.0,) * 3, (0.5,) * 3, (0.2,) * 3, 0.1, 0.1)
 AUGMENT = AugmentPart((2, 2), (False, True), True, 8, 0.1, 0.1)
@@ -59,7 +64,9 @@ def baseline_of(labels, share, seed=1):
     right = np.random.default_rng(seed).random(len(labels)) < share
     said = np.where(right, labels, (labels + 1) % (labels.max() + 1))
     score = wilson(int(right.sum()), len(labels))
-    return Baseline("logistic_regression", "a weighted sum of coarse cells", score, said)
+    called = "logistic regression on small cells"
+    words = "a weighted sum of small cells"
+    return Baseline("logistic_regression", "Logistic regression", called, words, score, said)
 
 
 HISTORY = [
@@ -78,14 +85,15 @@ COST = {
 }  # fmt: skip
 
 
-def report_of(classes, *, card=None, plan=None, answers=None, share=0.5, **more):
-    answers = answers or answers_of(classes)
+def report_of(classes, *, card=None, plan=None, answers=None, share=0.5, picture=None, **more):
+    answers, card = answers or answers_of(classes), card or card_of(classes)
+    answers = dataclasses.replace(answers, picture=picture, noun=noun(card))
     values = {
-        "temperature": 1.2,
-        "sizes": {"train": 400, "validation": 50, "test": len(answers.labels)},
-        "baselines": [baseline_of(answers.labels, share)] if len(answers.labels) else [],
+        "calibration": {"temperature": more.pop("temperature", 1.2)},
+        "sizes": {"train": 400, "validation": 50, "test": len(answers.target)},
+        "baselines": [baseline_of(answers.target, share)] if len(answers.target) else [],
         "history": HISTORY,
         "cost": COST,
         **more,
     }
-    return summarise(card or card_of(classes), plan or plan_of(classes), answers, **values)
+    return summarise(TASK, card, plan or plan_of(classes), answers, **values)

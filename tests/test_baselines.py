@@ -5,7 +5,13 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from foveal.evaluation.baselines import _affordable, _shrink, baselines, small
+from foveal.baselines.cells import _shrink, question, small
+from foveal.baselines.models import affordable, logistic_cost
+from foveal.tasks import classify
+
+
+def baselines(gather, train, test, **more):
+    return classify.TASK.judging.baselines(question(gather, train, test, **more), None)
 
 
 def gatherer(x):
@@ -56,8 +62,14 @@ def test_little_time_takes_fewer_rows_and_says_so(digits):
 
 
 def test_more_classes_or_cells_are_given_fewer_rows():
-    assert _affordable(432, 10, 10.0) > _affordable(432, 40, 10.0) > _affordable(4320, 40, 10.0)
-    assert _affordable(10**9, 10, 1e-9) == 200
+    rows = [
+        affordable(features, logistic_cost(features, classes), 10.0)
+        for features, classes in ((432, 10), (432, 40), (4320, 40))
+    ]
+    assert rows == sorted(rows, reverse=True)
+    assert len(set(rows)) == 3
+    assert affordable(10**9, logistic_cost(10**9, 10), 1e-9) == 200
+    assert affordable(400, 1.0, 10.0) == 10_000  # what 16 MB hold
 
 
 def test_many_classes_are_solved_at_once():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foveal.evaluation.calibration import (
+from foveal.metrics.calibration import (
     bins_of,
     calibration_error,
     fit_temperature,

@@ -24,7 +24,9 @@ from foveal.errors import DataError, FovealError, RunError
 from foveal.memory import keep_freed
 from foveal.plan import Plan
 from foveal.progress import SILENT
+from foveal.tasks.classify import TASK
 from foveal.training.stop import interrupted
+from report_samples import plan_of
 
 
 def foveal(*words: object):
@@ -258,6 +260,10 @@ class TestVerbs:
         assert "Traceback" not in told
 
 
+def written(answers, **more):
+    give(answers, TASK.telling, plan_of(("cat", "dog")), progress=SILENT, **more)
+
+
 class TestAnswers:
     GOOD = {  # noqa: RUF012
         "input": "a,\n\x1b.png",
@@ -269,14 +275,14 @@ class TestAnswers:
 
     def test_json_lines_survive_any_name(self, capsys, tmp_path):
         out = tmp_path / "a.jsonl"
-        give([self.GOOD, self.BAD], out=out, as_json=True, progress=SILENT)
+        written([self.GOOD, self.BAD], out=out, as_json=True)
         for text in (capsys.readouterr().out, out.read_text()):
             assert [json.loads(line) for line in text.splitlines()] == [self.GOOD, self.BAD]
 
     @pytest.mark.parametrize("first", [0, 1])
     def test_csv_has_a_column_per_class(self, tmp_path, first):
         answers = [self.GOOD, self.BAD] if first else [self.BAD, self.GOOD]
-        give(answers, out=tmp_path / "a.csv", as_json=False, progress=SILENT)
+        written(answers, out=tmp_path / "a.csv", as_json=False)
         with (tmp_path / "a.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert list(rows[0]) == ["input", "label", "probability", "error", "p(cat)", "p(dog)"]
@@ -285,24 +291,24 @@ class TestAnswers:
         assert (bad["label"], bad["p(cat)"], bad["error"]) == ("", "", "is empty")
 
     def test_plain_lines_cannot_steer_the_terminal(self, capsys):
-        give([self.GOOD, self.BAD], out=None, as_json=False, progress=SILENT)
+        written([self.GOOD, self.BAD], out=None, as_json=False)
         good, bad = capsys.readouterr().out.splitlines()
         assert good == "a,; \\x1b.png  cat  0.7500"
         assert bad.endswith("  is empty")
 
     def test_nothing_answered_is_a_mistake(self, tmp_path):
         with pytest.raises(DataError, match=r"none of 2 inputs could be read(.|\n)*reason beside"):
-            give([self.BAD] * 2, out=tmp_path / "a.csv", as_json=False, progress=SILENT)
+            written([self.BAD] * 2, out=tmp_path / "a.csv", as_json=False)
         assert (tmp_path / "a.csv").read_text().count("is empty") == 2
 
     def test_no_answers_are_no_mistake(self, capsys):
-        give([], out=None, as_json=True, progress=SILENT)
+        written([], out=None, as_json=True)
         assert capsys.readouterr().out == ""
 
     def test_a_file_that_cannot_be_written_is_named(self, tmp_path):
         out = tmp_path / "no folder" / "a.csv"
         with pytest.raises(RunError, match=r"cannot write a.csv: No such file(.|\n)*another --out"):
-            give([self.GOOD], out=out, as_json=False, progress=SILENT)
+            written([self.GOOD], out=out, as_json=False)
 
     def test_a_failure_half_way_leaves_no_half_file(self, tmp_path):
         def broken():
@@ -310,7 +316,7 @@ class TestAnswers:
             raise DataError("it broke", where="b.png", mend="mend it")
 
         with pytest.raises(FovealError, match="it broke"):
-            give(broken(), out=tmp_path / "a.jsonl", as_json=False, progress=SILENT)
+            written(broken(), out=tmp_path / "a.jsonl", as_json=False)
         assert list(tmp_path.iterdir()) == []
 
     def test_answers_are_written_as_they_come(self, capsys):
@@ -319,7 +325,7 @@ class TestAnswers:
             assert "cat" in capsys.readouterr().out
             yield self.BAD
 
-        give(one_by_one(), out=None, as_json=True, progress=SILENT)
+        written(one_by_one(), out=None, as_json=True)
 
 
 class Terminal(io.StringIO):

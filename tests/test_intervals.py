@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.evaluation import metrics
-from foveal.evaluation.calibration import softmax
-from foveal.evaluation.intervals import mean_of_shares, paired, percentile, resamples, wilson
+from foveal.metrics import classes as metrics
+from foveal.metrics.calibration import softmax
+from foveal.metrics.intervals import mean_of_shares, paired, percentile, resamples, wilson
 
 
 def holds(score, truth):
@@ -89,7 +89,7 @@ def test_resamples_keep_every_class_and_every_count():
 
 
 def test_resamples_are_cut_in_chunks_without_a_seam(monkeypatch):
-    from foveal.evaluation import intervals
+    from foveal.metrics import intervals
 
     labels = np.arange(50) % 4
     whole = np.concatenate(list(resamples(labels, 40, seed=5)))
@@ -100,7 +100,7 @@ def test_resamples_are_cut_in_chunks_without_a_seam(monkeypatch):
 
 
 def test_fewer_resamples_where_rows_abound(monkeypatch):
-    from foveal.evaluation import intervals
+    from foveal.metrics import intervals
 
     monkeypatch.setattr(intervals, "DRAWS", 30_000)
     count = sum(len(w) for w in resamples(np.zeros(100, int), 1000, seed=0))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as known
 
-from foveal.evaluation import metrics
-from foveal.evaluation.calibration import softmax
+from foveal.metrics import classes as metrics
+from foveal.metrics.calibration import softmax
 
 ORDER = ["accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece"]
 

@@ -37,7 +37,9 @@ def nouns(kind):
     """Any value of a noun, each field from its own type."""
     plain = st.dictionaries(words, st.one_of(counts, numbers, words, st.none()), max_size=3)
     overrides = {
-        name: plain for name in ("data", "cost", "invariance", "details") if kind is Report
+        name: plain
+        for name in ("data", "cost", "calibration", "invariance", "details")
+        if kind is Report
     }
     overrides |= BY_HAND.get(kind, {})
     return st.builds(kind, **{f.name: overrides.get(f.name, ...) for f in dataclasses.fields(kind)})

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from foveal.card import Skipped
-from foveal.evaluation.charts import bar, lines, ticks, waffle
+from foveal.drawing.charts import bar, lines, ticks, waffle
+from foveal.drawing.markup import esc, name
+from foveal.drawing.pictures import picture
 from foveal.evaluation.page import page, write_page
-from foveal.evaluation.page_parts.markup import esc, name
-from foveal.evaluation.pictures import picture
 from foveal.report import Report
+from foveal.tasks.classify import TASK
 from report_samples import HISTORY, answers_of, card_of, plan_of, report_of
 
 PETS = ("cat", "dog", "newt")
@@ -77,7 +78,7 @@ def noise(seed=0, shape=(3, 32, 32)):
 def made(classes=PETS, **more):
     card, plan = more.pop("card", card_of(classes)), more.pop("plan", plan_of(classes))
     report = report_of(classes, card=card, plan=plan, picture=lambda i: picture(noise(i)), **more)
-    return page(report, card, plan)
+    return page(report, card, plan, TASK)
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +187,7 @@ def test_hostile_names_stay_text_everywhere():
 def test_names_that_are_no_unicode_can_be_written(tmp_path):
     odd = ("caf\udce9", "b")
     card, plan = card_of(odd), plan_of(odd)
-    write_page(report_of(odd, card=card, plan=plan), card, plan, tmp_path / "report.html")
+    write_page(report_of(odd, card=card, plan=plan), card, plan, TASK, tmp_path / "report.html")
     assert "caf\\udce9" in (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -199,7 +200,7 @@ def test_a_picture_that_is_none_is_left_out():
         "data:image/png;base64,AAAA",
     ):
         report = report_of(PETS, card=card, plan=plan, picture=lambda i, bad=bad: bad)
-        elements = read(page(report, card, plan)).elements
+        elements = read(page(report, card, plan, TASK)).elements
         assert "img" not in {tag for tag, _ in elements}
 
 
@@ -222,7 +223,7 @@ def test_the_largest_pictures_keep_the_page_under_ten_megabytes(tmp_path):
         PETS, card=card, plan=plan, answers=answers,
         picture=lambda i: picture(noise(i, (3, 600, 500))),
     )  # fmt: skip
-    write_page(report, card, plan, tmp_path / "report.html")
+    write_page(report, card, plan, TASK, tmp_path / "report.html")
     assert 1_000_000 < (tmp_path / "report.html").stat().st_size < 10_000_000
 
 
@@ -241,7 +242,7 @@ def test_thin_reports_still_make_a_page(more):
 def test_a_report_without_details_or_test_makes_a_page():
     card, plan = card_of((), skipped=()), plan_of(())
     bare = Report("classify", "accuracy", {}, {}, {}, "nothing", {}, {})
-    text = "".join(read(page(bare, card, plan)).text)
+    text = "".join(read(page(bare, card, plan, TASK)).text)
     assert "No samples to judge by" in text
     assert "nothing" in text
 
@@ -252,7 +253,7 @@ def test_the_page_is_made_from_report_json_alone():
     card, plan = card_of(PETS), plan_of(PETS)
     report = report_of(PETS, card=card, plan=plan)
     again = Report.from_dict(json.loads(json.dumps(report.to_dict())))
-    assert page(again, card, plan) == page(report, card, plan)
+    assert page(again, card, plan, TASK) == page(report, card, plan, TASK)
 
 
 def test_escaping():

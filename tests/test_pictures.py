@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foveal.evaluation.pictures import EDGE, STRIP, picture
+from foveal.drawing.pictures import EDGE, STRIP, picture
 
 
 def opened(uri):

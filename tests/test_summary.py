@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from foveal.evaluation.baselines import Baseline
-from foveal.evaluation.calibration import softmax
-from foveal.evaluation.intervals import wilson
-from foveal.evaluation.summary import Answers
-from foveal.evaluation.tables import confusion_table, curves, top_confusions
+from foveal.baselines import Baseline
+from foveal.evaluation.curves import curves
+from foveal.metrics.calibration import softmax
+from foveal.metrics.intervals import wilson
 from foveal.report import Report, Score
+from foveal.tasks import Answers
+from foveal.tasks._classify_tables import confusion_table, top_confusions
 from report_samples import answers_of, baseline_of, card_of, plan_of, report_of
 
 PETS = ("cat", "dog", "newt")
@@ -41,12 +42,12 @@ def test_survives_json_without_nan():
 def test_numbers_are_those_of_the_answers():
     answers = answers_of(PETS)
     report = report_of(PETS, answers=answers)
-    said = answers.logits.argmax(1)
-    assert report.test["accuracy"].value == pytest.approx((said == answers.labels).mean())
+    said = answers.raw.argmax(1)
+    assert report.test["accuracy"].value == pytest.approx((said == answers.target).mean())
     matrix = np.array(report.details["confusion"]["matrix"])
     assert matrix.sum() == len(said)
-    assert np.trace(matrix) == (said == answers.labels).sum()
-    assert report.details["mistake_count"] == (said != answers.labels).sum()
+    assert np.trace(matrix) == (said == answers.target).sum()
+    assert report.details["mistake_count"] == (said != answers.target).sum()
     for i, row in enumerate(report.details["per_class"]):
         assert row["recall"]["value"] == matrix[i, i] / matrix[i].sum()
         assert row["precision"]["value"] == matrix[i, i] / matrix[:, i].sum()
@@ -68,18 +69,18 @@ def test_mistakes_are_wrong_sorted_and_drawn_only_when_shown():
         return f"picture {row}"
 
     shown = report_of(PETS, answers=answers, picture=picture).details["mistakes"]
-    p = softmax(answers.logits, 1.2)
+    p = softmax(answers.raw, 1.2)
     confident = [m for m in shown if m["kind"] == "confident"]
     assert len(confident) == 24
     assert [m["probability"] for m in confident] == sorted(
         (m["probability"] for m in confident), reverse=True
     )
-    wrong = p.argmax(1) != answers.labels
+    wrong = p.argmax(1) != answers.target
     assert confident[0]["probability"] == pytest.approx(p.max(1)[wrong].max())
     assert len(asked) == len(shown) == len({m["key"] for m in shown})
     for each in shown:
         row = answers.keys.index(each["key"])
-        assert each["true"] == PETS[answers.labels[row]] != each["said"]
+        assert each["true"] == PETS[answers.target[row]] != each["said"]
         assert each["said"] == PETS[p[row].argmax()]
         assert each["picture"] == f"picture {row}"
 
@@ -113,8 +114,10 @@ def test_verdict_when_the_baseline_wins():
 
 def test_verdict_takes_the_best_of_several_baselines():
     answers = answers_of(PETS, strength=3.0)
-    good = baseline_of(answers.labels, 0.7)
-    poor = Baseline("majority", "the commonest", wilson(40, 120), np.zeros(120, int))
+    good = baseline_of(answers.target, 0.7)
+    poor = Baseline(
+        "majority", "Majority", "the commonest", "", wilson(40, 120), np.zeros(120, int)
+    )
     report = report_of(PETS, answers=answers, baselines=[poor, good])
     assert report.details["gain"]["over"] == "logistic_regression"
     assert set(report.baselines) == {"majority", "logistic_regression"}
@@ -153,8 +156,8 @@ def test_an_empty_test_part_is_said():
 
 def test_doubts_are_gathered_from_everywhere():
     answers = answers_of(PETS, each=12)
-    keep = answers.labels != 2
-    few = Answers(answers.logits[keep], answers.labels[keep], list(np.array(answers.keys)[keep]))
+    keep = answers.target != 2
+    few = Answers(answers.raw[keep], answers.target[keep], list(np.array(answers.keys)[keep]))
     doubts = report_of(PETS, answers=few, doubts=("stopped early",)).doubts
     assert doubts[:2] == ("2 pictures are copies of others", "stopped early")
     assert any("no test pictures of 'newt'" in d for d in doubts)

@@ -1,5 +1,6 @@
 """Every file in tasks/ keeps the same promises. A new file is tested without a new test."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +9,15 @@ import torch
 from torch import nn
 
 from foveal import find, tasks
+from foveal.baselines.cells import question
 from foveal.card import Card
-from foveal.errors import DataError, FovealError
-from foveal.tasks import classify
+from foveal.errors import DataError, FovealError, PlanError
+from foveal.evaluation.page import page
+from foveal.evaluation.summary import summarise
+from foveal.plan import replace_part
+from foveal.planner.task import task_for
+from foveal.target import Number
+from foveal.tasks import Answers, classify, finished
 from toy import plan
 
 NAMES = find.names(tasks)
@@ -18,14 +25,26 @@ RANKS = pytest.mark.parametrize("rank", [1, 2, 3])
 EVERY = pytest.mark.parametrize("name", NAMES)
 
 
-def card_of(samples):
+def card_of(samples, task=classify.TASK):
     """The card `look` would make of a few samples."""
-    classes = tuple(sorted({str(s.y) for s in samples}))
-    grid, one = samples[0].grid, (0.0,)
+    y, grid, one = [s.y for s in samples], samples[0].grid, (0.0,)
+    classes, counts, numbers = (), (), ()
+    if task.target == "label":
+        classes = tuple(sorted(set(y)))
+        counts = tuple(y.count(c) for c in classes)
+    elif task.target == "labels":
+        classes = tuple(sorted({name for names in y for name in names}))
+        counts = tuple(sum(c in names for names in y) for c in classes)
+    else:
+        table = np.array(y, np.float64)
+        numbers = tuple(
+            Number(f"number {i}", float(column.mean()), float(column.std()))
+            for i, column in enumerate(table.T)
+        )
     return Card(
         path="example",
         layout="class folders",
-        target="label",
+        target=task.target,
         channels=samples[0].x.shape[0],
         dtype="float32",
         parts={"train": len(samples)},
@@ -37,126 +56,294 @@ def card_of(samples):
         mean=one,
         std=one,
         classes=classes,
-        counts={"train": tuple(sum(s.y == c for s in samples) for c in classes)},
+        counts={"train": counts},
         digest="0",
         name="example",
         axes=grid.axes,
+        numbers=numbers,
     )
 
 
-def plan_for(card):
+def plan_for(card, task=classify.TASK):
     net = replace(plan().net, dropout=0.0)
-    return replace(plan(), net=net, axes=card.axes, classes=card.classes)
+    made = replace(plan(), net=net, axes=card.axes, classes=card.classes, numbers=card.numbers)
+    made = replace_part(task.planned(made, card), "judge", bootstrap=50)
+    return replace_part(made, "fit", label_smoothing=0.0)
+
+
+class Given:
+    """A task's example as the contract needs it: samples, card, plan, targets, features."""
+
+    def __init__(self, name, rank):
+        self.task = find.load(tasks, name).TASK
+        self.samples = self.task.example(rank)
+        self.card = card_of(self.samples, self.task)
+        self.plan = plan_for(self.card, self.task)
+        self.y = [s.y for s in self.samples]
+        self.target = self.task.encode(self.y, self.plan)
+        x = torch.stack([torch.from_numpy(s.x) for s in self.samples])
+        self.features = torch.cat([x, torch.zeros_like(x)], 1)  # stands in for a backbone
+
+    def best(self, raw):
+        judging = self.task.judging
+        return judging.quick(raw.detach().numpy(), self.target.numpy(), self.plan)[judging.best]
+
+    def answers(self, raw):
+        return Answers(raw.detach().numpy(), self.target.numpy(), [s.key for s in self.samples])
 
 
 @EVERY
 @RANKS
-def test_learns_its_own_example(name, rank):
+def test_a_target_survives_encoding_and_decoding(name, rank):
+    given = Given(name, rank)
+    raw = given.task.ideal(given.target, given.plan)
+    assert len(raw) == len(given.target) == len(given.samples)
+    said = given.task.decode(given.task.finish(raw, given.plan, {}), given.plan)
+    flat = np.concatenate([np.ravel(s) for s in said])
+    true = np.concatenate([np.ravel(y) for y in given.y])
+    if flat.dtype.kind == "f":
+        np.testing.assert_allclose(flat, true, rtol=1e-5, atol=1e-4)
+    else:
+        assert flat.tolist() == true.tolist()
+
+
+@EVERY
+@RANKS
+def test_no_answers_score_better_than_ideal_ones(name, rank):
+    given = Given(name, rank)
+    ideal = given.task.ideal(given.target, given.plan)
+    top = given.best(ideal)
+    chance = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        other = ideal + 30 * torch.randn(ideal.shape, generator=chance)
+        assert given.best(other) <= top
+    assert given.best(ideal[torch.randperm(len(ideal), generator=chance)]) < top
+
+
+@EVERY
+@RANKS
+def test_learns_its_own_example_in_thirty_steps(name, rank):
     torch.manual_seed(0)
-    task = find.load(tasks, name).TASK
-    samples = task.example(rank)
-    card = card_of(samples)
-    true = [s.y for s in samples]
-    x = torch.stack([torch.from_numpy(s.x) for s in samples])
-    features = torch.cat([x, torch.zeros_like(x)], 1)  # stands in for a backbone
-    target = task.encode(true, card)
-    head = task.head(plan_for(card), features.shape[1], None)
+    given = Given(name, rank)
+    task, plan = given.task, given.plan
+    head = task.head(plan, given.features.shape[1], given.target)
     for parameter in head.parameters():
         nn.init.zeros_(parameter)  # knows nothing, whatever chance says
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.1)
-    losses = []
-    for _ in range(60):
-        loss = task.loss(head(features), target, None, 0.0)
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.2)
+    losses, scores = [], []
+    for _ in range(31):
+        raw = head(given.features)
+        loss = task.loss(raw, given.target, None, plan)
+        losses.append(loss.item())
+        scores.append(given.best(raw))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
-    raw = head.eval()(features)
-    said = task.decode(task.finish(raw), samples[0].grid, card)
-    assert task.metric(said, true)[task.best] == 1.0
-    assert task.evidence(raw, 0).shape == (len(samples),)
+    assert losses[-1] < 0.5 * losses[0]
+    assert scores[-1] > scores[0] + 0.1
+    assert scores[-1] > 0.95
+    assert task.evidence(head(given.features), 0).shape == (len(given.samples),)
+
+
+@EVERY
+@RANKS
+def test_is_judged_and_says_strict_json(name, rank):
+    given = Given(name, rank)
+    task, plan, ideal = given.task, given.plan, given.task.ideal(given.target, given.plan)
+    raw = ideal.numpy()
+    calibration = task.judging.calibrate(raw, given.target.numpy(), plan)
+    judged = task.judging.judge(given.answers(ideal), plan, calibration, ())
+    assert set(judged.scores) <= set(task.judging.figures)
+    assert list(judged.scores) == [k for k in task.judging.figures if k in judged.scores]
+    for key, score in judged.scores.items():
+        assert score.low <= score.value <= score.high, key
+    assert task.judging.main in judged.scores
+    assert "noun" not in judged.details  # the report adds it
+    done = finished(task, raw, plan, calibration)
+    said = task.telling.answers(done, plan, calibration)
+    assert len(said) == len(given.samples)
+    whole = [calibration, judged.calibration, judged.details, judged.verdict, said]
+    assert json.loads(json.dumps(whole, allow_nan=False))
+    columns = task.telling.columns(plan)
+    assert "error" in columns
+    for answer in said:
+        cells = task.telling.flat(answer)
+        assert set(columns) - {"error"} <= set(cells)
+        assert all(isinstance(cells[c], str | int | float) for c in columns if c != "error")
+        assert task.telling.line(answer)
+
+
+@EVERY
+def test_judges_nothing_without_rows(name):
+    given = Given(name, 2)
+    task, plan, none = given.task, given.plan, given.task.ideal(given.target, given.plan)[:0]
+    target = given.target[:0].numpy()
+    calibration = task.judging.calibrate(none.numpy(), target, plan)
+    judged = task.judging.judge(Answers(none.numpy(), target, []), plan, calibration, ())
+    assert judged.scores == {}
+    assert "nothing can be said" in judged.verdict[0]
+    json.dumps([calibration, judged.calibration, judged.details], allow_nan=False)
+    assert task.telling.answers(finished(task, none.numpy(), plan, calibration), plan, {}) == []
+
+
+@EVERY
+def test_baselines_answer_and_are_compared(name):
+    given = Given(name, 2)
+    x = torch.stack([torch.from_numpy(s.x) for s in given.samples])
+    rows, target = np.arange(len(x)), given.target.numpy()
+    asked = question(lambda r: x[torch.from_numpy(r)], (rows, target), (rows, target))
+    found = given.task.judging.baselines(asked, given.plan)
+    assert len(found) >= 2
+    assert len({b.name for b in found}) == len(found)
+    ideal = given.task.ideal(given.target, given.plan)
+    judged = given.task.judging.judge(given.answers(ideal), given.plan, {}, found)
+    figure = given.task.judging.figures[given.task.judging.main]
+    values = [b.score.value for b in found]
+    gain = judged.details["gain"]
+    assert gain["at"] == (min if figure.lower else max)(values)
+    assert gain["value"] >= 0
+    assert [b["name"] for b in judged.details["baselines"]] == [b.name for b in found]
+    assert gain["called"] in " ".join(judged.verdict)
+    nothing = replace(asked, learned=target[:0], truth=target[:0])
+    assert given.task.judging.baselines(nothing, given.plan) == ()
+
+
+@EVERY
+def test_its_report_makes_a_page(name):
+    given = Given(name, 2)
+    raw = given.task.ideal(given.target, given.plan)
+    raw = raw + torch.randn(raw.shape, generator=torch.Generator().manual_seed(1))
+    sizes = {"train": 12, "validation": 12, "test": 12}
+    report = summarise(
+        given.task, given.card, given.plan, given.answers(raw), calibration={}, sizes=sizes
+    )
+    assert report.main == given.task.judging.main
+    text = page(report, given.card, given.plan, given.task)
+    assert given.task.telling.headline(report) in text.replace("<b>", "").replace("</b>", "")
+    assert text.count("<section") == text.count("</section>") >= 6
+    for word, _ in given.task.telling.terms:
+        assert word in text
 
 
 @EVERY
 @RANKS
 def test_an_example_is_a_dozen_samples_of_the_rank(name, rank):
-    task = find.load(tasks, name).TASK
-    samples = task.example(rank)
+    given = Given(name, rank)
+    samples = given.samples
     assert len(samples) == 12
     assert len({s.key for s in samples}) == 12
     assert all(s.grid.rank == rank and s.x.shape[1:] == s.grid.size for s in samples)
-    assert task.fits(card_of(samples))
+    assert given.task.fits(given.card)
+    given.task.check(given.card)
 
 
 @EVERY
 def test_can_be_traced_for_export(name):
-    task = find.load(tasks, name).TASK
+    given = Given(name, 2)
 
     class Finish(nn.Module):
         def forward(self, raw):
-            return task.finish(raw)
+            return given.task.finish(raw, given.plan, {})
 
-    raw = torch.randn(3, 4)
+    raw = given.task.ideal(given.target, given.plan)
     traced = torch.export.export(Finish(), (raw,)).module()
-    torch.testing.assert_close(traced(raw), task.finish(raw))
+    torch.testing.assert_close(traced(raw), given.task.finish(raw, given.plan, {}))
+
+
+@EVERY
+def test_half_precision_answers_are_finished_in_full(name):
+    given = Given(name, 2)
+    raw = given.task.ideal(given.target, given.plan).bfloat16()
+    assert given.task.finish(raw, given.plan, {}).dtype == torch.float32
+    assert given.task.finish(raw.double(), given.plan, {}).dtype == torch.float64
+    assert given.task.loss(raw, given.target, None, given.plan).dtype == torch.float32
+
+
+@EVERY
+def test_luck_shrinks_with_rows(name):
+    luck = find.load(tasks, name).TASK.judging.luck
+    assert luck(0.6, 1000) < luck(0.6, 10)
+    assert luck(1.0, 100) > 0
+
+
+def test_one_task_fits_each_target():
+    for name in NAMES:
+        fitting = [other for other in NAMES if Given(other, 2).task.fits(Given(name, 2).card)]
+        assert fitting == [name]
+        assert task_for(Given(name, 2).card) == name
+    assert task_for(Given("classify", 2).card, "regress") == "regress"
+    odd = replace(Given("classify", 2).card, target="boxes")
+    with pytest.raises(PlanError, match=r"no task learns targets of the kind 'boxes'"):
+        task_for(odd)
 
 
 CARD = card_of(classify.TASK.example(2))
-
-
-def test_an_ideal_answer_decodes_to_what_was_encoded():
-    y = ["dark", "bright", "bright", "dark"]
-    done = torch.nn.functional.one_hot(classify.encode(y, CARD), 2).float()
-    grid = classify.TASK.example(2)[0].grid
-    assert classify.decode(done, grid, CARD) == y
-    assert classify.metric(classify.decode(done, grid, CARD), y) == {
-        "accuracy": 1.0,
-        "balanced_accuracy": 1.0,
-    }
+PLAN = plan_for(CARD)
 
 
 def test_labels_may_be_names_or_positions():
     names = np.array(["dark", "bright"])
-    assert classify.encode(names, CARD).tolist() == [1, 0]
-    assert classify.encode(np.array([1, 0], dtype=np.int32), CARD).tolist() == [1, 0]
-    assert classify.encode(np.zeros(0, dtype=np.int32), CARD).dtype == torch.int64
+    assert classify.encode(names, PLAN).tolist() == [1, 0]
+    assert classify.encode(np.array([1, 0], dtype=np.int32), PLAN).tolist() == [1, 0]
+    assert classify.encode(np.zeros(0, dtype=np.int32), PLAN).dtype == torch.int64
 
 
 def test_a_strange_label_is_named_with_the_nearest_class():
     with pytest.raises(DataError, match=r"'brigth' is not one of the 2 classes(.|\n)*'bright'"):
-        classify.encode(["dark", "brigth"], CARD)
+        classify.encode(["dark", "brigth"], PLAN)
     with pytest.raises(DataError, match=r"classes are: bright, dark"):
-        classify.encode(["zzz"], CARD)
+        classify.encode(["zzz"], PLAN)
     with pytest.raises(DataError, match=r"2 is not one of(.|\n)*from 0 to 1"):
-        classify.encode(np.array([0, 2]), CARD)
-
-
-def test_balanced_accuracy_weighs_classes_not_samples():
-    scores = classify.metric(["a"] * 10, ["a"] * 9 + ["b"])
-    assert scores == {"accuracy": pytest.approx(0.9), "balanced_accuracy": pytest.approx(0.5)}
+        classify.encode(np.array([0, 2]), PLAN)
 
 
 def test_loss_is_the_cross_entropy_by_hand():
     raw, target = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
     log_p = raw - raw.exp().sum(1, keepdim=True).log()
-    plain = -log_p[:, 0].mean()
-    torch.testing.assert_close(classify.loss(raw, target), plain)
+    plain = replace_part(PLAN, "fit", label_smoothing=0.0)
+    torch.testing.assert_close(classify.loss(raw, target, None, plain), -log_p[:, 0].mean())
     smooth = -(0.8 * log_p[:, 0] + 0.2 * log_p.mean(1)).mean()
-    torch.testing.assert_close(classify.loss(raw, target, None, 0.2), smooth)
+    plan = replace_part(PLAN, "fit", label_smoothing=0.2)
+    torch.testing.assert_close(classify.loss(raw, target, None, plan), smooth)
+    mixed = torch.tensor([0, 1])
+    own = -torch.stack([log_p[0, 0], log_p[1, 1]])
+    weighed = replace_part(plain, "fit", weights=(3.0, 1.0))
+    torch.testing.assert_close(classify.loss(raw, mixed, None, weighed), (3 * own[0] + own[1]) / 4)
 
 
-def test_half_precision_answers_are_finished_in_full():
-    raw = torch.tensor([[1.0, 2.0]], dtype=torch.bfloat16)
-    assert classify.TASK.finish(raw).dtype == torch.float32
-    assert classify.loss(raw, torch.tensor([0])).dtype == torch.float32
+def test_the_base_rates_are_what_an_empty_grid_yields():
+    target = torch.tensor([0] * 90 + [1] * 10)
+    head = classify.head(PLAN, 4, target).eval()
+    done = classify.finish(head(torch.zeros(1, 4, 3, 3)), PLAN, {})
+    torch.testing.assert_close(done, torch.tensor([[0.9, 0.1]]), atol=1e-4, rtol=0)
+    weighed = replace_part(PLAN, "fit", weights=(1.0, 9.0))
+    head = classify.head(weighed, 4, target).eval()
+    done = classify.finish(head(torch.zeros(1, 4, 3, 3)), PLAN, {})
+    torch.testing.assert_close(done, torch.tensor([[0.5, 0.5]]), atol=1e-3, rtol=0)
 
 
-def test_the_prior_is_what_an_empty_grid_yields():
-    prior = torch.tensor([0.9, 0.1])
-    head = classify.head(plan_for(CARD), 4, prior).eval()
-    done = classify.TASK.finish(head(torch.zeros(1, 4, 3, 3)))
-    torch.testing.assert_close(done, prior[None])
+def test_the_temperature_divides():
+    raw = torch.tensor([[2.0, 0.0]])
+    cold = classify.finish(raw, PLAN, {"temperature": 2.0})
+    torch.testing.assert_close(cold, (raw / 2).softmax(-1))
+
+
+def test_one_class_is_nothing_to_learn():
+    with pytest.raises(PlanError, match="there is only 1 class: dark"):
+        classify.check(replace(CARD, classes=("dark",)))
+
+
+def test_rare_classes_weigh_more_only_when_they_are_rare():
+    even = classify.TASK.planned(PLAN, replace(CARD, counts={"train": (40, 100)}))
+    assert even.fit.weights == ()
+    assert "all samples weigh the same" in even.why["fit.weights"]
+    plan = classify.TASK.planned(PLAN, replace(CARD, counts={"train": (100, 900)}))
+    rare, common = plan.fit.weights
+    assert rare / common == pytest.approx(3, abs=1e-3)
+    assert 100 * rare + 900 * common == pytest.approx(1000, rel=1e-3)
+    assert "9 times as frequent as the rarest" in plan.why["fit.weights"]
+    most = classify.TASK.planned(PLAN, replace(CARD, counts={"train": (1, 10**6)}))
+    assert most.fit.weights[0] / most.fit.weights[1] == pytest.approx(10, rel=1e-3)
 
 
 def test_a_misspelt_task_is_helped():

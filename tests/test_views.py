@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from foveal.evaluation.calibration import softmax
 from foveal.evaluation.predict import (
     PLAIN,
     View,
@@ -15,7 +14,6 @@ from foveal.evaluation.predict import (
     logits,
     look,
     planned_views,
-    probabilities,
 )
 from foveal.grid import Batch
 from foveal.plan import replace_part
@@ -118,12 +116,6 @@ def test_masks_move_with_the_sample():
 
 def test_nothing_in_nothing_out():
     assert logits(Corner(), [], plan_of(("a", "b", "c"))).shape == (0, 3)
-
-
-def test_probabilities_are_calibrated_logits(x):
-    plan = plan_of(("a", "b"))
-    got = probabilities(Corner(), batches(x), plan, temperature=40.0)
-    np.testing.assert_allclose(got, softmax(logits(Corner(), batches(x), plan), 40.0))
 
 
 def test_batches_shrink_as_samples_grow():

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .bars import clean
 from .errors import DataError, RunError
 from .progress import Progress
 
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .tasks import Telling
+
 Answer = dict[str, Any]
 Write = Callable[[Answer], None]
 
 
-def give(answers: Iterable[Answer], *, out: Path | None, as_json: bool, progress: Progress) -> None:
+def give(
+    answers: Iterable[Answer],
+    telling: Telling,
+    plan: Plan,
+    *,
+    out: Path | None,
+    as_json: bool,
+    progress: Progress,
+) -> None:
     """Write each answer as it comes; memory does not grow with their number.
 
+    ``telling`` words the answers of the task that ``plan`` names.
     Raises: DataError when not one input could be answered; RunError when ``out`` is unwritable.
     """
     if out is None:
-        good, bad = _pass(answers, [_json_line(sys.stdout) if as_json else _plain(sys.stdout)])
+        to_people = _plain(sys.stdout, telling)
+        good, bad = _pass(answers, [_json_line(sys.stdout) if as_json else to_people])
     else:
         with _file(out) as file:
-            classes, answers = _classes(iter(answers))
             is_csv = out.suffix.lower() == ".csv"
-            to_file = _csv(file, classes) if is_csv else _json_line(file)
+            to_file = _csv(file, telling, plan) if is_csv else _json_line(file)
             good, bad = _pass(answers, [to_file] + [_json_line(sys.stdout)] * as_json)
         progress.say(f"{good:,} answers written to {out}")
     sys.stdout.flush()
@@ -60,37 +72,26 @@ def _json_line(file: TextIO) -> Write:
     return lambda answer: print(json.dumps(answer, allow_nan=False), file=file)
 
 
-def _plain(file: TextIO) -> Write:
+def _plain(file: TextIO, telling: Telling) -> Write:
     def write(answer: Answer) -> None:
-        said = answer.get("error") or f"{answer['label']}  {answer['probability']:.4f}"
+        said = answer.get("error") or telling.line(answer)
         line = clean(f"{answer['input']}  {said}".replace("\n", "; "))
         print(line.encode("utf-8", "backslashreplace").decode(), file=file)
 
     return write
 
 
-def _csv(file: TextIO, classes: list[str]) -> Write:
-    """Columns input, label, probability, error, then one per class as "p(class)"."""
+def _csv(file: TextIO, telling: Telling, plan: Plan) -> Write:
+    """A column for the input, then those of the task."""
     writer = csv.writer(file)
-    fixed = ["input", "label", "probability", "error"]
-    writer.writerow([*fixed, *[f"p({name})" for name in classes]])
+    columns = ("input", *telling.columns(plan))
+    writer.writerow(columns)
 
     def write(answer: Answer) -> None:
-        each = answer.get("probabilities", {})
-        first = [answer.get(key, "") for key in fixed]
-        writer.writerow([*first, *[each.get(name, "") for name in classes]])
+        cells = answer if "error" in answer else telling.flat(answer)
+        writer.writerow([cells.get(name, "") for name in columns])
 
     return write
-
-
-def _classes(answers: Iterator[Answer]) -> tuple[list[str], Iterator[Answer]]:
-    """The classes, known from the first real answer, and all answers again."""
-    early: list[Answer] = []
-    for answer in answers:
-        early.append(answer)
-        if "probabilities" in answer:
-            return list(answer["probabilities"]), itertools.chain(early, answers)
-    return [], iter(early)
 
 
 @contextmanager

@@ -204,9 +204,10 @@ def predict(
         raise usage(f"--out {out} must end in .jsonl or .csv")
     with door(reuse_memory=True) as progress:
         from .answers import give
-        from .verbs.predict import predict as verb
+        from .verbs.predict import stream
 
-        give(verb(run, inputs, progress=progress), out=out, as_json=as_json, progress=progress)
+        found, telling, plan = stream(run, inputs, progress=progress)
+        give(found, telling, plan, out=out, as_json=as_json, progress=progress)
 
 
 @app.command()

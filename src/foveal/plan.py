@@ -144,7 +144,8 @@ class FitPart:
     weight_decay: decoupled; never on norms and biases. epochs: passes over the training part;
     steps: optimiser steps in all. warmup: share of the steps before the peak rate.
     ema: decay per step of the averaged weights, 0 for none. precision: "fp32" or "bf16".
-    coarse: share of the steps trained at ``coarse_size`` (0 for none).
+    coarse: share of the steps trained at ``coarse_size`` (0 for none). weights: of each output in
+    the loss, where some are rarer than others; none: all weigh the same.
     """
 
     optimiser: Literal["muon", "sgd"]
@@ -164,6 +165,7 @@ class FitPart:
     device: str
     coarse: float
     coarse_size: tuple[int, ...]
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

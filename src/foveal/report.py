@@ -23,8 +23,10 @@ class Report:
 
     data: {"train": n, "validation": n, "test": n, "skipped": {reason: n}, "groups": {...}}.
     test: scores on the test part, which is used once. details: what the page draws (confusion,
-    per class, reliability, history, mistakes); plain JSON. cost: seconds, samples_per_second,
-    peak_memory_mb, macs_per_sample, fraction_of_peak, device, threads, precision.
+    per class, reliability, history, mistakes); plain JSON. calibration: what was fitted on the
+    validation part and makes answers honest (a temperature, thresholds, half widths), and how well
+    that held. cost: seconds, samples_per_second, peak_memory_mb, macs_per_sample,
+    fraction_of_peak, device, threads, precision.
     """
 
     task: str
@@ -33,7 +35,7 @@ class Report:
     test: dict[str, Score]
     baselines: dict[str, float]
     verdict: str
-    calibration: dict[str, float]
+    calibration: dict[str, Any]
     cost: dict[str, Any]
     invariance: dict[str, Any] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()

@@ -175,7 +175,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 TASK,
                 batches,
                 augment,
-                lambda network: {TASK.best: 0.0},  # no rows are held back to validate on
+                lambda network: {TASK.judging.best: 0.0},  # no rows are held back to validate on
                 plan,
                 Path(run),
                 deadline=deadline,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from .facts import Facts, load, save
 from .listing import Listing
 from .prepare import cells_first, prepare, stored_as
 from .reading import Probe, read_all, store_key
+from .targets import strata
 
 SHOWN = 10
 FORGIVEN_FROM = 20
@@ -58,6 +59,21 @@ class Survey:
         """Group of each row of the store, -1 for none; None where no groups were found."""
         groups = self.listing.groups
         return None if groups is None else groups[self.usable]
+
+    @property
+    def strata(self) -> NDArray[np.int32]:
+        """What every part of a split should hold in equal shares, -1 where nothing is known."""
+        values = self.listing.values
+        own = None if values is None else values[self.usable]
+        return strata(self.listing.target, self.labels, own)
+
+    def targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """What is to be learned of some rows, as ``Task.encode`` takes it.
+
+        ``(N,)`` positions in the classes, or ``(N, K)`` values where there is no single class.
+        """
+        values = self.listing.values
+        return self.labels[rows] if values is None else values[self.usable[rows]]
 
     def key(self, row: int) -> str:
         """Name of the item in a row of the store."""

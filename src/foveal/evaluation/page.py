@@ -5,67 +5,49 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..card import Card
+from ..drawing.markup import anchors, esc, name
 from ..plan import Plan
 from ..record import write_bytes
 from ..report import Report
-from .page_parts import answers, making, opening
-from .page_parts.markup import esc, name
+from ..tasks import Task
+from .page_parts import making, opening
 
 # Even a name that slipped through unescaped could load nothing and run nothing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'"
 STYLE = Path(__file__).with_name("page.css")
-PLACES = {
-    "scores": "Scores",
-    "worth": "Worth it?",
-    "data": "Data",
-    "confusions": "Confusions",
-    "classes": "Classes",
-    "confidence": "Confidence",
-    "mistakes": "Mistakes",
-    "training": "Training",
-    "cost": "Cost",
-    "plan": "Plan",
-    "words": "Glossary",
-}
 
 
-def write_page(report: Report, card: Card, plan: Plan, path: Path) -> None:
+def write_page(report: Report, card: Card, plan: Plan, task: Task, path: Path) -> None:
     """Write the page atomically to ``path``.
 
     Raises: OSError when the place cannot be written.
     """
-    write_bytes(path, page(report, card, plan).encode("utf-8"))
+    write_bytes(path, page(report, card, plan, task).encode("utf-8"))
 
 
-def page(report: Report, card: Card, plan: Plan) -> str:
+def page(report: Report, card: Card, plan: Plan, task: Task) -> str:
     """The whole page as HTML text. Every name in it is escaped."""
+    figures, judged = task.judging.figures, bool(report.test)
     parts = (
-        opening.scores(report) if report.test else "",
-        opening.worth(report) if report.test else "",
+        opening.scores(report, figures) if judged else "",
+        opening.worth(report, figures) if judged else "",
         opening.data(report, card),
-        answers.confusions(report) if report.test else "",
-        answers.classes(report) if report.test else "",
-        answers.confidence(report) if report.test else "",
-        answers.mistakes(report) if report.test else "",
-        making.training(report),
+        *(task.telling.sections(report) if judged else ()),
+        making.training(report, figures.get(task.judging.best)),
         making.cost(report),
         making.plan_table(plan),
-        making.glossary(),
+        making.glossary(task.telling.terms),
     )
     body = "".join(parts)
-    links = "".join(
-        f'<li><a href="#{anchor}">{title}</a></li>'
-        for anchor, title in PLACES.items()
-        if f'<section id="{anchor}"' in body
-    )
-    title = f"{card.name or 'Foveal report'}: {opening.headline(report)}"
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in anchors(body))
+    title = f"{card.name or 'Foveal report'}: {opening.headline(report, task)}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{esc(POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{esc(title)}</title>'
         f"<style>{STYLE.read_text(encoding='utf-8')}</style></head>\n<body>"
-        f'<a class="skip" href="#main">To the content</a>{opening.header(report, card, plan)}'
+        f'<a class="skip" href="#main">To the content</a>{opening.header(report, card, plan, task)}'
         f'<nav aria-label="Sections of this page"><ul>{links}</ul></nav>'
         f'<main id="main">{body}</main>{_footer(card, plan)}</body></html>\n'
     )

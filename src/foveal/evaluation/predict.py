@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from ..grid import Batch
 from ..plan import Plan
-from .calibration import softmax
 
 HELD = {"cpu": 32 << 20, "cuda": 1 << 30}  # bytes of the first activation of one batch
 
@@ -96,7 +95,7 @@ def logits(
     finally:
         network.train(was_training)
     # On a GPU one copy at the end, so that no batch waits for the one before.
-    answers = torch.cat(found) if found else torch.zeros(0, len(plan.classes))
+    answers = torch.cat(found) if found else torch.zeros(0, plan.outputs)
     return np.asarray(answers.cpu().numpy(), np.float32)
 
 
@@ -111,15 +110,3 @@ def _answer(
         raw: Tensor = network(look(x, view), seen) if seen is not None else network(look(x, view))
         total = total + view.weight * raw.float()
     return total
-
-
-def probabilities(
-    network: nn.Module,
-    batches: Iterable[Batch],
-    plan: Plan,
-    *,
-    temperature: float = 1.0,
-    views: Sequence[View] | None = None,
-) -> NDArray[np.float64]:
-    """Calibrated probabilities (N, K) in the order of ``batches``."""
-    return softmax(logits(network, batches, plan, views=views), temperature)

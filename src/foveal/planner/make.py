@@ -14,6 +14,7 @@ from . import network as of_net
 from .kinds import Means, refined
 from .machine import Machine
 from .symmetry import Evidence
+from .task import task_named
 
 Reasons = dict[str, str]
 # Cells that a classifier keeps along an axis, behind a coarse and behind a fine stem. Three stages
@@ -34,17 +35,17 @@ def make_plan(
     found: Any = None,
     changes: dict[str, str] | None = None,
 ) -> Plan:
-    """A complete plan for classifying what ``card`` describes.
+    """A complete plan for learning what ``card`` describes.
 
-    task: file name in ``tasks/``. budget: seconds for the whole command; epochs: passes instead
-    of a budget. symmetry: "auto" follows ``evidence``, "none" never flips, "flips" flips every
-    axis that may be mirrored. found: what the kind of data wanted to learn from the training
-    rows (`kinds.observed`).
+    task: file name in ``tasks/``; its own rules come behind those of the data. budget: seconds
+    for the whole command; epochs: passes instead of a budget. symmetry: "auto" follows
+    ``evidence``, "none" never flips, "flips" flips every axis that may be mirrored. found: what
+    the kind of data wanted to learn from the training rows (`kinds.observed`).
     changes: the user's edits, applied last and recorded as such; what follows from the working
     size (stages, kernels, depth) follows an edited one too.
-    Raises: PlanError for an impossible edit, or for a set with fewer than two classes.
+    Raises: PlanError for an impossible edit, or where the task finds nothing to learn.
     """
-    _check(card)
+    task_named(task).check(card)
     changes = changes or {}
     wish = Wish(task, budget, epochs, seed, symmetry, evidence, found)
     plan = _plan(card, machine, wish)
@@ -83,7 +84,7 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
     net = _net(card, data, machine, train, seconds, wish.epochs, why)
     fitting = _fit(card, data, net, machine, train, seconds, wish.epochs, why)
     judge = _judge(augment, data, why)
-    why["task"] = f"the target is a {card.target} with {len(card.classes)} classes"
+    why["task"] = _target(card)
     why["seed"] = "fixes the split, the first weights and every random change"
     plan = Plan(
         task=wish.task,
@@ -99,16 +100,18 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
         why=why,
         numbers=card.numbers,
     )
-    return refined(plan, card, Means(machine, train, seconds, wish.epochs, wish.found))
+    plan = refined(plan, card, Means(machine, train, seconds, wish.epochs, wish.found))
+    return task_named(wish.task).planned(plan, card)
 
 
-def _check(card: Card) -> None:
-    if len(card.classes) < 2:
-        raise PlanError(
-            f"there is only {len(card.classes)} class: {', '.join(card.classes) or 'none'}",
-            where=card.path,
-            mend="give at least two class folders; telling one from nothing needs examples of both",
-        )
+def _target(card: Card) -> str:
+    """What there is to learn, in words."""
+    why = card.why.get("target", "")
+    told = f": {why}" if why else ""
+    if card.target == "numbers":
+        return f"the target is {', '.join(n.name for n in card.numbers)}{told}"
+    many = "any of" if card.target == "labels" else "one of"
+    return f"the target is {many} {len(card.classes)} classes{told}"
 
 
 def _data(card: Card, why: Reasons) -> DataPart:
@@ -173,7 +176,7 @@ def _net(
     epochs: float | None,
     why: Reasons,
 ) -> NetPart:
-    rank, classes = card.rank, len(card.classes)
+    rank, outputs = card.rank, len(card.classes) or len(card.numbers)
     rate = of_fit.EFFICIENCY * machine.gflops * 1e9
     target, told = of_net.affordable(train, rate, seconds, epochs)
     stem_kernel, stem_stride, why["net.stem_kernel"] = of_net.stem(data.size, target)
@@ -193,7 +196,7 @@ def _net(
         )
 
     def cost(base: int) -> int:
-        return of_net.macs(sized(base), data.size, data.channels, classes)
+        return of_net.macs(sized(base), data.size, data.channels, outputs)
 
     base, why["net.widths"] = of_net.width(cost, target, told, train)
     net = sized(base)
@@ -212,7 +215,7 @@ def _fit(
     why: Reasons,
 ) -> FitPart:
     batch, why["fit.batch"] = of_fit.batch(train)
-    cost = of_net.macs(net, data.size, data.channels, len(card.classes))
+    cost = of_net.macs(net, data.size, data.channels, len(card.classes) or len(card.numbers))
     passes, why["fit.epochs"] = of_fit.epochs(train, cost, machine.gflops, seconds, epochs)
     why["fit.precision"] = why["fit.channels_last"] = machine.why
     why["fit.threads"] = f"{machine.threads} at once were fastest, measured"

@@ -90,7 +90,7 @@ def reach(
     return tuple(field)
 
 
-def macs(net: NetPart, size: Shape, channels: int, classes: int) -> int:
+def macs(net: NetPart, size: Shape, channels: int, outputs: int) -> int:
     """Multiply-adds of one sample; tests hold it equal to `networks.cost`."""
     size = tuple(-(-n // s) for n, s in zip(size, net.stem_stride, strict=True))
     total = math.prod(size) * math.prod(net.stem_kernel) * channels * net.stem_width
@@ -106,7 +106,7 @@ def macs(net: NetPart, size: Shape, channels: int, classes: int) -> int:
     for hidden in net.hidden:
         total += before * hidden
         before = hidden
-    return total + before * classes
+    return total + before * outputs
 
 
 def widths(base: int, stages: int) -> tuple[int, ...]:

@@ -1,16 +1,107 @@
-"""A task is head x loss x metric x decode. One file per task; the file name is its name."""
+"""A task is head x loss x scores x answers. One file per task; the file name is its name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..baselines import Baseline, Question
 from ..card import Card
-from ..grid import Grid, Sample
+from ..drawing.words import Figure
+from ..grid import Sample
 from ..plan import Plan
+from ..report import Report, Score
+from ..target import Target
+
+Calibration = Mapping[str, Any]  # plain JSON: what was fitted on the validation part
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a network said of one part.
+
+    raw: (N, ...) as the head gives it. target: (N, ...) encoded truth. keys: names of the
+    samples. picture: position -> a data URI, asked only for what the page shows. noun: what one
+    calls the samples ("pictures").
+    """
+
+    raw: NDArray[np.float32]
+    target: NDArray[Any]
+    keys: Sequence[str]
+    picture: Callable[[int], str] | None = None
+    noun: str = "samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is known of a network after the test part.
+
+    scores: in the order of ``Judging.figures``; empty without rows. calibration: figures of the
+    test part that stand beside what was fitted. details: what the page draws, plain JSON, with
+    "baselines" and "gain" among it (see tasks/_worth.py). verdict: sentences, the score first.
+    """
+
+    scores: dict[str, Score]
+    calibration: dict[str, Any]
+    details: dict[str, Any]
+    verdict: list[str]
+    doubts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """How a task is scored.
+
+    Args:
+        main: the score that leads the report and is compared with baselines.
+        best: the score of ``quick`` by which weights are chosen; higher is better.
+        figures: how each score is called and read, in the order of the report.
+        quick: raw, target, plan -> scores of the validation part while training goes on.
+        luck: value of ``best``, rows -> its standard error: less is no difference.
+        calibrate: raw and target of the validation part, plan -> what makes answers honest.
+        judge: answers on the test part, plan, calibration, baselines -> everything measured.
+        baselines: what simple models say of the same test rows.
+    """
+
+    main: str
+    best: str
+    figures: Mapping[str, Figure]
+    quick: Callable[[NDArray[np.float32], NDArray[Any], Plan], dict[str, float]]
+    luck: Callable[[float, int], float]
+    calibrate: Callable[[NDArray[np.float32], NDArray[Any], Plan], dict[str, Any]]
+    judge: Callable[[Answers, Plan, Calibration, Sequence[Baseline]], Judged]
+    baselines: Callable[[Question, Plan], tuple[Baseline, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How a task's answers and report are worded.
+
+    Args:
+        answers: done (N, ...), plan, calibration -> one object of strict JSON per sample.
+        columns: plan -> columns of a csv file behind "input"; "error" is among them.
+        flat: answer -> its cells by column.
+        line: answer -> a few words for a terminal.
+        headline: report -> the page's title; the first number in it is set apart.
+        dots: what the filled ones of a hundred dots are; "" where ``main`` is no share of samples.
+        sections: report -> sections of the page between data and training, as safe HTML.
+        terms: words to explain, with their explanations.
+    """
+
+    answers: Callable[[NDArray[np.float64], Plan, Calibration], list[dict[str, Any]]]
+    columns: Callable[[Plan], tuple[str, ...]]
+    flat: Callable[[Mapping[str, Any]], dict[str, Any]]
+    line: Callable[[Mapping[str, Any]], str]
+    headline: Callable[[Report], str]
+    dots: str
+    sections: Callable[[Report], list[str]]
+    terms: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +109,45 @@ class Task:
     """All that planner, trainer, evaluator, explainer and exporter ask of a task.
 
     ``raw`` is what the head returns and ``done`` what ``finish`` makes of it; their shapes are
-    the task's own business. ``decode`` undoes ``encode``: an ideal ``done`` gives back y.
-    tests/test_tasks.py holds every file of this folder to it.
+    the task's own business, with the sample first. ``decode`` undoes ``encode``: an ideal
+    ``done`` gives back y. tests/test_tasks.py holds every file of this folder to it.
 
     Args:
+        target: what y looks like; a set of another kind is brought to it (datasets/targets.py).
         fits: can the task be read off the data?
-        encode: the y of many samples -> target, first axis B.
-        head: plan, channels of the backbone's last stage, prior frequency of each class or
+        check: card -> nothing. Raises: PlanError where there is nothing to learn.
+        planned: the plan that the data asks for, card -> the plan that the task asks for besides
+            (weights of rare classes, smoothing), each change with its reason.
+        encode: the y of many samples -> target, first axis B. Raises: DataError.
+        head: plan, channels of the backbone's last stage, targets of the training part or
             None -> the module that ends the network.
-        loss: raw, target, mask ``(B, 1, *S)`` or None, label smoothing -> scalar.
-        finish: raw -> done; exported with the network.
+        loss: raw, target, mask ``(B, 1, *S)`` or None, plan -> scalar.
+        finish: raw, plan, calibration -> done; exported with the network.
         decode: done -> one plain value per sample.
-        metric: said, true -> named scores, of which ``best`` is the one to maximise.
+        ideal: target -> raw of a network that knows it.
         evidence: raw, choice -> ``(B,)``, how much speaks for the choice.
         example: rank -> a dozen easy samples.
     """
 
+    target: Target
     fits: Callable[[Card], bool]
-    encode: Callable[[Sequence[Any], Card], Tensor]
+    check: Callable[[Card], None]
+    planned: Callable[[Plan, Card], Plan]
+    encode: Callable[[Any, Plan], Tensor]
     head: Callable[[Plan, int, Tensor | None], nn.Module]
-    loss: Callable[[Tensor, Tensor, Tensor | None, float], Tensor]
-    finish: Callable[[Tensor], Tensor]
-    decode: Callable[[Tensor, Grid, Card], list[Any]]
-    metric: Callable[[Sequence[Any], Sequence[Any]], dict[str, float]]
-    best: str
+    loss: Callable[[Tensor, Tensor, Tensor | None, Plan], Tensor]
+    finish: Callable[[Tensor, Plan, Calibration], Tensor]
+    decode: Callable[[Tensor, Plan], list[Any]]
+    ideal: Callable[[Tensor, Plan], Tensor]
     evidence: Callable[[Tensor, Any], Tensor]
     example: Callable[[int], list[Sample]]
+    judging: Judging
+    telling: Telling
+
+
+def finished(
+    task: Task, raw: NDArray[np.float32], plan: Plan, calibration: Calibration
+) -> NDArray[np.float64]:
+    """Raw answers as they are said, in double precision so that near-certain ones stay apart."""
+    done = task.finish(torch.from_numpy(np.asarray(raw)).double(), plan, calibration)
+    return np.asarray(done.numpy(), np.float64)

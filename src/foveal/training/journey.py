@@ -160,7 +160,7 @@ class Journey:
             self.save()
         if now - self.told > 0.25:
             self.told = now
-            score = "" if at.score is None else f"  {self.task.best} {at.score:.3f}"
+            score = "" if at.score is None else f"  {self.task.judging.best} {at.score:.3f}"
             self.progress.status(f"loss {self.loss / max(self.losses, 1):.3f}{score}")
         self.lap = self.clock()
 
@@ -230,7 +230,7 @@ class Journey:
         self.network.eval()
         with self.average.shown(), torch.no_grad():
             scores = self.validate(self.network)
-            at.score = scores[self.task.best]
+            at.score = scores[self.task.judging.best]
             if at.best is None or at.score > at.best:
                 at.best, at.best_step = at.score, at.step
                 weights = {n: t.clone() for n, t in self.network.state_dict().items()}

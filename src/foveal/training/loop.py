@@ -49,7 +49,7 @@ def fit(
 
     Args:
         augment: called as `datasets.augment.augment`.
-        validate: network in evaluation mode -> scores, among them ``task.best``.
+        validate: network in evaluation mode -> scores, among them ``task.judging.best``.
         run: folder that takes ``history.jsonl`` and ``checkpoint/``.
         deadline: None to make exactly ``plan.fit.steps`` steps.
         resume: go on from the checkpoint in ``run``; without one, start anew.
@@ -107,7 +107,7 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
     half = plan.fit.precision == "bf16"
     with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):
         raw = journey.network(x, mask)
-    loss = journey.task.loss(raw.float(), y, mask, plan.fit.label_smoothing)
+    loss = journey.task.loss(raw.float(), y, mask, plan)
     loss.backward()  # type: ignore[no-untyped-call]
     value, *lengths = _lengths(loss, optimiser.gradients())
     rate = middle_rate(at.progress, at.total - at.step, plan.fit.warmup)

@@ -12,7 +12,6 @@ import numpy as np
 
 from ..card import PARTS, Skipped
 from ..errors import DataError
-from ..find import nearest
 from ..progress import SILENT, Progress
 from ..report import Report
 
@@ -41,13 +40,14 @@ def evaluate_model(
     model: Model, data: Any, y: Sequence[Any] | None, *, progress: Progress = SILENT
 ) -> Report:
     """The same for a model in memory, on a path or on arrays with their labels ``y``."""
+    from ..drawing.words import noun
     from ..evaluation.predict import logits
-    from ..evaluation.summary import Answers, summarise
+    from ..evaluation.summary import summarise
+    from ..tasks import Answers
 
     started = time.monotonic()
-    listing = _listing(data, y, model.plan.axes)
-    labels = _labels(model, listing)
-    positions = np.flatnonzero(_judged(listing) & (labels >= 0))
+    listing, targets = _known(model, _listing(data, y, model.plan.axes))
+    positions = np.flatnonzero(_judged(listing) & (listing.labels >= 0))
     reader = _Reader(model, listing, positions)
     with progress.bar("judging", len(positions)) as tick:
         raw = logits(model.network, reader.batches(tick), model.plan)
@@ -61,12 +61,18 @@ def evaluate_model(
         duplicate_count=0,
     )
     report = summarise(
+        model.task,
         card,
         model.plan,
-        Answers(raw, labels[kept].astype(np.int64), [listing.keys[int(i)] for i in kept]),
-        temperature=model.temperature,
+        Answers(
+            raw,
+            model.task.encode(targets[kept], model.plan).numpy(),
+            [listing.keys[int(i)] for i in kept],
+            reader.picture,
+            noun(card),
+        ),
+        calibration=model.report.calibration,
         sizes={**model.report.data, "test": len(kept)},
-        picture=reader.picture,
     )
     seconds = time.monotonic() - started
     cost = {
@@ -129,7 +135,7 @@ class _Reader:
 
     def picture(self, at: int) -> str:
         from ..datasets.prepare import prepare
-        from ..evaluation.pictures import picture
+        from ..drawing.pictures import picture
 
         data = self.model.plan.data
         x = prepare(self.listing.read(self.kept[at]).x, data)
@@ -161,15 +167,12 @@ def _judged(listing: Listing) -> NDArray[np.bool_]:
     return np.asarray(listing.parts == PARTS.index("test"))
 
 
-def _labels(model: Model, listing: Listing) -> NDArray[np.int64]:
-    """Positions in the model's classes, matched by name."""
-    known = {name: i for i, name in enumerate(model.plan.classes)}
-    unknown = [name for name in listing.classes if name not in known]
-    if unknown:
-        raise DataError(
-            f"class {unknown[0]!r} is unknown to the model",
-            where=listing.path,
-            mend=nearest(unknown[0], known) or f"it knows: {', '.join(list(known)[:20])}",
-        )
-    place = np.array([known[name] for name in listing.classes] + [-1], np.int64)
-    return place[listing.labels]
+def _known(model: Model, listing: Listing) -> tuple[Listing, NDArray[Any]]:
+    """The listing with targets of the kind that the task wants, and these as the model knows them.
+
+    Raises: DataError for a class the model does not know, and the like.
+    """
+    from ..datasets.targets import brought, matched
+
+    listing = brought(listing, model.task.target)
+    return listing, matched(listing, model.plan.classes, [n.name for n in model.plan.numbers])

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..evaluation.baselines import baselines
-from ..evaluation.calibration import fit_temperature
+from ..baselines import Baseline, cells
+from ..drawing.pictures import picture
+from ..drawing.words import noun
 from ..evaluation.page import write_page
-from ..evaluation.pictures import picture
 from ..evaluation.predict import PLAIN, batch_size, logits
-from ..evaluation.summary import Answers, summarise
+from ..evaluation.summary import summarise
 from ..networks.weights import save_weights
 from ..plan import Plan
 from ..planner.machine import measure
@@ -26,9 +26,10 @@ from ..planner.network import macs
 from ..progress import Progress
 from ..record import write_json
 from ..report import Report
+from ..tasks import Answers, Task
 from ..training import checkpoint
 from .hold import writing
-from .prepare_run import baseline_seconds, part
+from .prepare_run import baseline_seconds, part, task_of
 
 if TYPE_CHECKING:
     from ..datasets.split import Split
@@ -37,17 +38,15 @@ if TYPE_CHECKING:
 
 
 def validation(plan: Plan, survey: Survey, split: Split) -> Callable[[nn.Module], dict[str, float]]:
-    """What the loop asks now and then: accuracy and log loss on the validation part."""
+    """What the loop asks now and then: the task's quick scores on the validation part."""
+    task = task_of(plan)
     rows = split.validation if len(split.validation) else split.train[:1000]
     batches = part(plan, survey, rows, batch_size(plan), shuffle=False)
-    labels = survey.labels[rows]
+    target = task.encode(survey.targets(rows), plan).numpy()
 
     def scores(network: nn.Module) -> dict[str, float]:
         raw = logits(network, batches.epoch(0), plan, views=PLAIN)
-        right = raw.argmax(1) == labels
-        shifted = raw - raw.max(1, keepdims=True)
-        lost = np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(rows)), labels]
-        return {"accuracy": float(right.mean()), "log_loss": float(lost.mean())}
+        return task.judging.quick(raw, target, plan)
 
     return scores
 
@@ -63,36 +62,38 @@ class Finish:
     started: float
     progress: Progress
 
+    @property
+    def task(self) -> Task:
+        """The task that the plan names."""
+        return task_of(self.plan)
+
     def judge(self, network: nn.Module, history: History) -> Report:
-        """Weights, temperature, test answers, baselines, report: written to the run folder."""
+        """Weights, calibration, test answers, baselines, report: written to the run folder."""
         self._choose(network, history)
         with writing(self.run):
             save_weights(network, self.run / "weights.safetensors")
-        held = self.split.validation
-        temperature = 1.0
-        if len(held):
-            temperature = fit_temperature(self._logits(network, held), self._labels(held))
+        held, tested = self.split.validation, self.split.test
+        calibrate = self.task.judging.calibrate
+        calibration = calibrate(self._logits(network, held), self._targets(held), self.plan)
         self.progress.say("judging on the test part, for the first and only time")
         test = Answers(
-            self._logits(network, self.split.test),
-            self._labels(self.split.test),
-            [self.survey.key(int(row)) for row in self.split.test],
+            self._logits(network, tested),
+            self._targets(tested),
+            [self.survey.key(int(row)) for row in tested],
+            self._picture,
+            noun(self.survey.card),
         )
         report = summarise(
+            self.task,
             self.survey.card,
             self.plan,
             test,
-            temperature=temperature,
-            sizes={
-                "train": len(self.split.train),
-                "validation": len(held),
-                "test": len(self.split.test),
-            },
+            calibration=calibration,
+            sizes={"train": len(self.split.train), "validation": len(held), "test": len(tested)},
             baselines=self._baselines(),
             history=history.of("validation"),
             cost=self._cost(history),
             groups=self._groups(),
-            picture=self._picture,
         )
         seconds = round(time.monotonic() - self.started, 2)
         report = dataclasses.replace(
@@ -101,14 +102,14 @@ class Finish:
             details={**report.details, "run": str(self.run)},
         )
         with writing(self.run):
-            write_page(report, self.survey.card, self.plan, self.run / "report.html")
+            page = self.run / "report.html"
+            write_page(report, self.survey.card, self.plan, self.task, page)
             write_json(self.run / "report.json", report.to_dict())
         return report
 
     def _choose(self, network: nn.Module, history: History) -> None:
         """The best weights instead of the last, when they were better by more than luck."""
-        n = max(len(self.split.validation), 1)
-        luck = float(np.sqrt(max(history.score * (1 - history.score), 1e-4) / n))
+        luck = self.task.judging.luck(history.score, len(self.split.validation))
         if history.best <= history.score + luck:
             return
         best = checkpoint.load_best(self.run / "checkpoint")
@@ -120,23 +121,25 @@ class Finish:
         batches = part(self.plan, self.survey, rows, batch_size(self.plan), shuffle=False)
         return logits(network, batches.epoch(0), self.plan)
 
-    def _labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.asarray(self.survey.labels[rows], np.int64)
+    def _targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        targets: NDArray[Any] = self.task.encode(self.survey.targets(rows), self.plan).numpy()
+        return targets
 
     def _picture(self, at: int) -> str:
         """The test sample at a position, drawn as the network sees it."""
         x = self.survey.store.gather(self.split.test[at : at + 1])[0].numpy()
         return picture(x, low=self.plan.data.low, high=self.plan.data.high)
 
-    def _baselines(self) -> Any:
+    def _baselines(self) -> tuple[Baseline, ...]:
         train, test = self.split.train, self.split.test
-        return baselines(
+        question = cells.question(
             self.survey.store.gather,
-            (train, self._labels(train)),
-            (test, self._labels(test)),
+            (train, self._targets(train)),
+            (test, self._targets(test)),
             seconds=baseline_seconds(self.plan.budget or 600.0),
             seed=self.plan.seed,
         )
+        return self.task.judging.baselines(question, self.plan)
 
     def _groups(self) -> dict[str, Any]:
         return {
@@ -147,7 +150,7 @@ class Finish:
     def _cost(self, history: History) -> dict[str, Any]:
         plan = self.plan
         machine = measure(plan.fit.device)
-        each = macs(plan.net, plan.data.size, plan.data.channels, len(plan.classes))
+        each = macs(plan.net, plan.data.size, plan.data.channels, plan.outputs)
         rate = history.samples_per_second
         return {
             "seconds": 0.0,

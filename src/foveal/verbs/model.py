@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import prod
 from pathlib import Path
@@ -20,6 +20,7 @@ from ..report import Report
 
 if TYPE_CHECKING:
     from ..networks.build import Network
+    from ..tasks import Task
 
 
 MOST_CELLS = 200_000_000  # of one prepared sample, all channels together
@@ -27,16 +28,40 @@ MOST_CELLS = 200_000_000  # of one prepared sample, all channels together
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answer. probabilities: calibrated, by class name; they sum to 1.
+    """One answer.
 
-    error: why an input could not be read; the other fields are then empty.
+    answer: what the task says of the input, as `foveal predict` prints it. error: why an input
+    could not be read; ``answer`` is empty then. The properties read what tasks commonly say.
     """
 
     input: str
-    label: str = ""
-    probability: float = 0.0
-    probabilities: dict[str, float] | None = None
+    answer: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+
+    @property
+    def label(self) -> str:
+        """The most probable class; "" where there is none."""
+        return str(self.answer.get("label", ""))
+
+    @property
+    def probability(self) -> float:
+        """Of ``label``."""
+        return float(self.answer.get("probability", 0.0))
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Calibrated, by class name."""
+        return dict(self.answer.get("probabilities", {}))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every class that was found, where there may be several."""
+        return tuple(self.answer.get("labels", ()))
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """By name."""
+        return dict(self.answer.get("numbers", {}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +75,16 @@ class Model:
     run: Path
 
     @property
+    def task(self) -> Task:
+        """The task that the plan names."""
+        from .prepare_run import task_of
+
+        return task_of(self.plan)
+
+    @property
     def temperature(self) -> float:
-        """Divides the logits, so that probabilities mean what they say."""
-        return self.report.calibration.get("temperature", 1.0)
+        """Divides a classifier's logits, so that probabilities mean what they say."""
+        return float(self.report.calibration.get("temperature", 1.0))
 
     def predict(self, inputs: Any, *, progress: Progress = SILENT) -> list[Prediction]:
         """Answers for a file, a folder, a zip, a list of them, or an array of samples.
@@ -68,7 +100,8 @@ class Model:
         if isinstance(inputs, str | Path):
             inputs = [inputs]
         for found in answers(self, inputs, progress):
-            yield Prediction(**found)
+            error, key = found.pop("error", ""), found.pop("input")
+            yield Prediction(key, found, error)
 
     def evaluate(self, data: Any, y: Sequence[Any] | None = None) -> Report:
         """The report on other data: a path, or arrays with their labels."""
@@ -94,7 +127,7 @@ class Model:
             # From memory: the run folder may be a temporary one that is gone by now.
             write_json(target / "card.json", self.card.to_dict())
             write_json(target / "report.json", self.report.to_dict())
-            write_page(self.report, self.card, self.plan, target / "report.html")
+            write_page(self.report, self.card, self.plan, self.task, target / "report.html")
             save_weights(self.network, target / "weights.safetensors")
             write_json(target / "plan.json", self.plan.to_dict())
         except OSError as error:
@@ -181,7 +214,7 @@ def _least_weights(plan: Plan) -> int:
     net = plan.net
     widths = (plan.data.channels, net.stem_width, *net.widths)
     kernels, depths = (net.stem_kernel, *net.kernels), (1, *net.depths)
-    dense = pairwise((net.widths[-1:] or (1,)) + net.hidden + (len(plan.classes),))
+    dense = pairwise((net.widths[-1:] or (1,)) + net.hidden + (plan.outputs,))
     return sum(a * b for a, b in dense) + sum(
         (inputs + (depth - 1) * outputs) * outputs * prod(kernel)
         for (inputs, outputs), kernel, depth in zip(pairwise(widths), kernels, depths, strict=False)

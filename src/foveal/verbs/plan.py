@@ -69,10 +69,11 @@ def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Pl
     """A plan for surveyed data, the survey with its rows as planned, and the split."""
     from ..planner.machine import measure
     from ..planner.make import make_plan
+    from ..planner.task import task_for
 
     budget = DEFAULT_BUDGET if wish.budget is None and wish.epochs is None else wish.budget
     asked: dict[str, Any] = {
-        "task": "classify" if wish.task == "auto" else wish.task,
+        "task": task_for(survey.card, wish.task),
         "budget": budget,
         "epochs": wish.epochs,
         "seed": wish.seed,
@@ -110,7 +111,7 @@ def drawn(survey: Survey, plan: Plan) -> Split:
     from ..datasets.split import Split, split
 
     found = split(
-        survey.labels,
+        survey.strata,
         survey.parts,
         survey.hashes,
         groups=survey.groups,
@@ -146,7 +147,7 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
     rows = np.sort(rng.permutation(split.train)[:LOOKED_AT])
     axes = [(a.name, a.mirrors) for a in plan.axes]
     x = survey.store.gather(rows).numpy()
-    return mirror_evidence(x, survey.labels[rows], axes, plan.seed)
+    return mirror_evidence(x, survey.strata[rows], axes, plan.seed)
 
 
 def check(wish: Wish) -> None:
@@ -155,13 +156,12 @@ def check(wish: Wish) -> None:
         raise PlanError(
             f"the task {wish.task!r} is a file; a run cannot use one yet",
             where="--task",
-            mend="give the name of a task that comes with Foveal: classify",
+            mend="give the name of a task that comes with Foveal, such as classify",
         )
-    if wish.task not in ("auto", "classify"):
-        from .. import tasks
-        from ..find import load
+    if wish.task != "auto":
+        from ..planner.task import task_named
 
-        load(tasks, wish.task)
+        task_named(wish.task)
     if wish.budget is not None and wish.epochs is not None:
         raise PlanError(
             "both a budget and a number of epochs were given",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..grid import Axis, Sample
+    from ..plan import Plan
+    from ..tasks import Telling
     from .model import Model
 
 TOGETHER = 64  # samples per forward pass
@@ -27,13 +29,25 @@ def predict(
 ) -> Iterator[Answer]:
     """Answers of a trained run, in the order of the inputs.
 
-    Each is ``{"input", "label", "probability", "probabilities"}``, or ``{"input", "error"}``
-    for a file that cannot be read: nothing is left out in silence.
+    Each is ``{"input"}`` with what the run's task says (of a class: "label", "probability",
+    "probabilities"), or ``{"input", "error"}`` for a file that cannot be read: nothing is left
+    out in silence.
+    Raises: RunError when ``run`` is not a finished run.
+    """
+    yield from stream(run, inputs, progress=progress)[0]
+
+
+def stream(
+    run: str | Path, inputs: Sequence[str | Path], *, progress: Progress = SILENT
+) -> tuple[Iterator[Answer], Telling, Plan]:
+    """The same, with what words them: for those who write them down.
+
     Raises: RunError when ``run`` is not a finished run.
     """
     from .model import load
 
-    yield from answers(load(run), inputs, progress)
+    model = load(run)
+    return answers(model, inputs, progress), model.task.telling, model.plan
 
 
 def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[Answer]:
@@ -101,20 +115,14 @@ def _said(model: Model, waiting: list[tuple[str, Any]]) -> Iterator[Answer]:
         return
     import torch
 
-    from ..evaluation.calibration import softmax
     from ..evaluation.predict import logits
     from ..grid import Batch
+    from ..tasks import finished
 
+    plan, calibration = model.plan, model.report.calibration
     x = torch.from_numpy(np.stack([values for _, values in waiting]))
     batch = Batch(x, None, torch.arange(len(x)))
-    raw = logits(model.network, [batch], model.plan)
-    for (key, _), row in zip(waiting, softmax(raw, model.temperature), strict=True):
-        best = int(row.argmax())
-        yield {
-            "input": key,
-            "label": model.plan.classes[best],
-            "probability": round(float(row[best]), 6),
-            "probabilities": {
-                name: round(float(p), 6) for name, p in zip(model.plan.classes, row, strict=True)
-            },
-        }
+    done = finished(model.task, logits(model.network, [batch], plan), plan, calibration)
+    found = model.task.telling.answers(done, plan, calibration)
+    for (key, _), answer in zip(waiting, found, strict=True):
+        yield {"input": key, **answer}

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .. import tasks
 from ..datasets.augment import augment
 from ..datasets.batches import Batches
-from ..find import load
 from ..networks.build import build
 from ..plan import Plan, replace_part
+from ..planner.task import task_named
 from ..tasks import Task
 
 if TYPE_CHECKING:
@@ -30,18 +29,16 @@ STEM_SAMPLES = 4000
 
 def task_of(plan: Plan) -> Task:
     """The task that the plan names."""
-    found: Task = load(tasks, plan.task).TASK
-    return found
+    return task_named(plan.task)
 
 
 def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
     """The network with first weights: whitening and base rates come from training rows alone."""
     task = task_of(plan)
-    counts = np.bincount(survey.labels[split.train], minlength=len(plan.classes))
-    prior = torch.from_numpy((counts + 1e-3) / (counts + 1e-3).sum()).float()
+    targets = task.encode(survey.targets(split.train), plan)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        head = task.head(plan, plan.net.widths[-1], prior)
+        head = task.head(plan, plan.net.widths[-1], targets)
     network = build(plan, head)
     rng = np.random.default_rng(plan.seed)
     rows = np.sort(rng.permutation(split.train)[:STEM_SAMPLES])
@@ -51,7 +48,7 @@ def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
 
 def part(plan: Plan, survey: Survey, rows: NDArray[np.int64], batch: int, shuffle: bool) -> Batches:
     """Batches of some rows with their targets."""
-    targets = torch.from_numpy(survey.labels[rows].astype(np.int64))
+    targets = task_of(plan).encode(survey.targets(rows), plan)
     return Batches(
         survey.store,
         rows,
@@ -87,7 +84,7 @@ def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float,
         with half:
             raw = clone(moved)
         middle = _now(device)
-        task.loss(raw.float(), x.y[:count], None, 0.1).backward()  # type: ignore[no-untyped-call]
+        task.loss(raw.float(), x.y[:count], None, plan).backward()  # type: ignore[no-untyped-call]
         took.append((_now(device) - start, middle - start))
     return took[-1]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+from ...drawing.charts import lines
+from ...drawing.markup import details, esc, facts, section, table
+from ...drawing.words import Figure, count, duration, percent
 from ...plan import Plan
 from ...report import Report
-from ..charts import lines
-from ..words import count, duration, percent
-from .markup import details, esc, facts, section, table
 
 PARTS = {
     "data": "How a sample becomes input",
@@ -18,7 +19,7 @@ PARTS = {
     "fit": "How it was trained",
     "judge": "How it was judged",
 }
-TERMS = (
+BEFORE = (
     (
         "Training, validation and test part",
         "Three groups of samples. The network learns from the first, choices are made with the "
@@ -29,34 +30,8 @@ TERMS = (
         "A range made so that in 95 of 100 such experiments it holds the true value. Fewer test "
         "samples make it wider.",
     ),
-    (
-        "Accuracy",
-        "How many of 100 answers are right.",
-    ),
-    (
-        "Balanced accuracy",
-        "The same, worked out for each class first and then averaged, so that rare classes "
-        "count as much as common ones.",
-    ),
-    (
-        "F1",
-        "One number for finding all of a class and naming nothing else so. 100 is best.",
-    ),
-    (
-        "AUROC",
-        "The chance that a sample of the class gets a higher probability for it than a sample "
-        "of another class. 100 is best, 50 is guessing.",
-    ),
-    (
-        "Log loss",
-        "How surprised the network is by the truth, on average. 0 is best; being sure and wrong "
-        "costs most.",
-    ),
-    (
-        "Calibration",
-        "Whether answers given with, say, 90 % confidence are right in 90 of 100 cases. The "
-        "temperature is the number by which all scores are divided to bring that about.",
-    ),
+)
+BEHIND = (
     (
         "Baseline",
         "A simple answer that needs no network. When it does as well, it should be preferred.",
@@ -66,10 +41,7 @@ TERMS = (
         "A stack of small filters that slide over the input; each layer looks at the findings "
         "of the one before, and so at a larger part.",
     ),
-    (
-        "Epoch",
-        "One pass over all training samples.",
-    ),
+    ("Epoch", "One pass over all training samples."),
     (
         "Augmentation",
         "Small random changes to training samples that do not change what they show, so that "
@@ -78,8 +50,8 @@ TERMS = (
 )
 
 
-def training(report: Report) -> str:
-    """Loss and score over time."""
+def training(report: Report, best: Figure | None) -> str:
+    """Loss and score over time; ``best`` reads the score by which weights were chosen."""
     history: dict[str, Any] = report.details.get("history") or {}
     key = next((k for k in ("epoch", "step", "seconds") if k in history), "")
     charts = []
@@ -92,9 +64,9 @@ def training(report: Report) -> str:
         charts.append(_figure("Loss: how wrong it still is; lower is better", losses, key, False))
     score = _curve(history, key, "score")
     if len(score) > 1:
-        charts.append(
-            _figure("Share of the validation part named rightly", {"validation": score}, key, True)
-        )
+        title = f"{best.title if best else 'Score'} on the validation part"
+        share = best is not None and best.share
+        charts.append(_figure(title, {"validation": score}, key, share))
     if not charts:
         return ""
     columns = list(history)
@@ -102,7 +74,7 @@ def training(report: Report) -> str:
     behind = table("Training, step by step", columns, rows, numeric=range(1, len(columns)))
     body = f'<div class="two">{"".join(charts)}</div>'
     body += details("The figures behind the charts", behind)
-    return section("training", "How it learned", body)
+    return section("training", "Training", "How it learned", body)
 
 
 def cost(report: Report) -> str:
@@ -127,7 +99,7 @@ def cost(report: Report) -> str:
         if value is None or isinstance(value, dict | list):
             continue
         pairs.append((title, esc(shown(value)) if isinstance(value, int | float) else esc(value)))
-    return section("cost", "What it took", facts(pairs)) if pairs else ""
+    return section("cost", "Cost", "What it took", facts(pairs)) if pairs else ""
 
 
 def plan_table(plan: Plan) -> str:
@@ -149,13 +121,14 @@ def plan_table(plan: Plan) -> str:
     if plan.budget is not None:
         whole.insert(0, ("Time allowed", esc(duration(plan.budget))))
     lead = "Every number that was decided before training, and why. Marked ones were set by you."
-    return section("plan", "The plan", facts(whole) + body, lead)
+    return section("plan", "Plan", "The plan", facts(whole) + body, lead)
 
 
-def glossary() -> str:
-    """The words of this page explained."""
-    items = "".join(f"<dt>{esc(t)}</dt><dd>{esc(d)}</dd>" for t, d in TERMS)
-    return section("words", "Words used here", f'<dl class="glossary">{items}</dl>')
+def glossary(terms: Sequence[tuple[str, str]]) -> str:
+    """The words of this page explained, ``terms`` of the task among them."""
+    known = (*BEFORE, *terms, *BEHIND)
+    items = "".join(f"<dt>{esc(t)}</dt><dd>{esc(d)}</dd>" for t, d in known)
+    return section("words", "Glossary", "Words used here", f'<dl class="glossary">{items}</dl>')
 
 
 def _figure(title: str, series: dict[str, list[tuple[float, float]]], key: str, share: bool) -> str:

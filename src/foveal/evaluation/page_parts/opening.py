@@ -2,60 +2,43 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from ...card import Card
+from ...drawing.charts import bar, waffle
+from ...drawing.markup import details, esc, name, section, table
+from ...drawing.words import Figure, count, learned, percent, plain
 from ...plan import Plan
 from ...report import Report, Score
-from ..charts import bar, waffle
-from ..words import count, percent
-from .markup import between, details, esc, name, section, table
+from ...tasks import Task
 
-TITLES = {
-    "accuracy": ("Accuracy", "share named rightly"),
-    "balanced_accuracy": ("Balanced accuracy", "every class counts the same"),
-    "f1_macro": ("F1, mean of classes", "finding all and naming only those"),
-    "auroc": ("AUROC", "ranks right above wrong; 50 is chance"),
-    "log_loss": ("Log loss", "surprise at the truth; lower is better"),
-    "ece": ("Calibration error", "confidence against truth; lower is better"),
-}
-BASELINES = {
-    "majority": "Always the commonest class",
-    "nearest_centroid": "Nearest class mean",
-    "logistic_regression": "Logistic regression",
-    "ridge_regression": "Ridge regression",
-}
+NUMBER = re.compile(r"\d[\d,.]*\d( of 100)?|\d")
 
 
-def headline(report: Report) -> str:
+def headline(report: Report, task: Task) -> str:
     """ "About 91 of 100 new pictures are named rightly." as text."""
-    score, noun = report.test.get("accuracy"), report.details.get("noun", "samples")
-    if score is None:
-        return f"No {noun} to judge by"
-    whole = round(100 * score.value)
-    whole = min(whole, 99) if score.value < 1 else whole
-    return f"About {whole} of 100 new {noun} are named rightly"
+    if report.main not in report.test:
+        return f"No {report.details.get('noun', 'samples')} to judge by"
+    return task.telling.headline(report)
 
 
-def header(report: Report, card: Card, plan: Plan) -> str:
+def header(report: Report, card: Card, plan: Plan, task: Task) -> str:
     """The banner: name, headline, interval, verdict, a hundred dots."""
-    title = esc(headline(report))
-    words = f"{name(card.name or card.path)} · {len(plan.classes)} classes"
-    score = report.test.get("accuracy")
+    title = esc(headline(report, task))
+    words = f"{name(card.name or card.path)} · {esc(learned(plan))}"
+    score, figure = report.test.get(report.main), task.judging.figures[task.judging.main]
     sure, dots = "", ""
     if score is not None:
         noun = esc(report.details.get("noun", "samples"))
         sure = (
-            f'<p class="sure">The true figure lies between <b>{percent(score.low)}</b> and '
-            f"<b>{percent(score.high)}</b>. <span>(95 % interval, from "
+            f'<p class="sure">The true figure lies between <b>{figure.text(score.low)}</b> and '
+            f"<b>{figure.text(score.high)}</b>. <span>(95 % interval, from "
             f"{count(report.data.get('test', 0))} test {noun} that were kept apart and looked at "
             f"once.)</span></p>"
         )
-        said = f"Of 100 dots {percent(score.value, 0)} are filled"
-        dots = (
-            f"<figure>{waffle(score.value, score.low, score.high, said)}<figcaption>Filled: named "
-            "rightly. Pale or open: within the interval.</figcaption></figure>"
-        )
-        number = title.split(" ")[1]
-        title = title.replace(f" {number} of 100 ", f" <b>{number} of 100</b> ", 1)
+        title = NUMBER.sub(r"<b>\g<0></b>", title, count=1)
+        dots = _dots(score, task.telling.dots) if task.telling.dots else ""
     return (
         f'<header><p class="eyebrow">Foveal report · {words}</p><div class="hero"><div>'
         f"<h1>{title}</h1>{sure}"
@@ -63,26 +46,35 @@ def header(report: Report, card: Card, plan: Plan) -> str:
     )
 
 
+def _dots(score: Score, filled: str) -> str:
+    said = f"Of 100 dots {percent(score.value, 0)} are filled"
+    return (
+        f"<figure>{waffle(score.value, score.low, score.high, said)}<figcaption>Filled: "
+        f"{esc(filled)}. Pale or open: within the interval.</figcaption></figure>"
+    )
+
+
 def _verdict(report: Report) -> str:
     """The verdict after its first sentence, which the headline has already said."""
     sentences = report.details.get("verdict") or [report.verdict]
-    rest = sentences[1:] if "accuracy" in report.test else sentences
+    rest = sentences[1:] if report.main in report.test else sentences
     return f'<ul class="verdict">{"".join(f"<li>{esc(s)}</li>" for s in rest)}</ul>'
 
 
-def scores(report: Report) -> str:
+def scores(report: Report, figures: Mapping[str, Figure]) -> str:
     """Every score with its interval."""
     tiles = []
     for key, score in report.test.items():
-        title, meaning = TITLES.get(key, (key, ""))
-        value, low, high = (_figure(key, v) for v in (score.value, score.low, score.high))
+        figure = figures.get(key, Figure(key, "", share=False))
+        value, low, high = (figure.text(v) for v in (score.value, score.low, score.high))
         tiles.append(
-            f'<div><dt>{esc(title)}</dt><dd><span class="big">{value}</span> '
+            f'<div><dt>{esc(figure.title)}</dt><dd><span class="big">{value}</span> '
             f'<span class="small">{low} to {high}</span><br>'
-            f'<span class="small">{esc(meaning)}</span></dd></div>'
+            f'<span class="small">{esc(figure.meaning)}</span></dd></div>'
         )
     return section(
         "scores",
+        "Scores",
         "Scores",
         f'<dl class="tiles">{"".join(tiles)}</dl>',
         "Measured on the test part only. The smaller numbers are 95 % intervals: the range in "
@@ -90,47 +82,64 @@ def scores(report: Report) -> str:
     )
 
 
-def worth(report: Report) -> str:
-    """The network beside the simple baselines."""
-    own = report.test.get("accuracy")
+def worth(report: Report, figures: Mapping[str, Figure]) -> str:
+    """The network beside the simple baselines, the best first."""
+    figure, own = figures[report.main], report.test.get(report.main)
     rows = []
-    if own is not None:
-        rows.append(("<b>This network</b>", own, "ours", ""))
     known = report.details.get("baselines", [])
-    for each in sorted(known, key=lambda b: -float(b["value"])):
-        title = esc(BASELINES.get(each["name"], str(each["name"])))
+    for each in sorted(known, key=lambda b: float(b["value"]), reverse=not figure.lower):
+        title = esc(each.get("title", each["name"]))
         score = Score(float(each["value"]), float(each["low"]), float(each["high"]))
         rows.append((title, score, "", esc(each["words"])))
+    if own is not None:
+        rows.insert(0, ("<b>This network</b>", own, "ours", ""))
+    # Shares fill the bar at 1; of other figures the largest end of an interval does.
+    whole = 1.0 if figure.share else max((s.high for _, s, _, _ in rows), default=1.0) or 1.0
+    unit = " %" if figure.share else ""
     cells = [
         (
             f'{title}<br><span class="range">{words}</span>' if words else title,
-            bar(s.value, s.low, s.high, kind=kind),
-            f"{percent(s.value)} %<br>{between(s.low, s.high)}",
+            bar(s.value / whole, s.low / whole, s.high / whole, kind=kind),
+            f"{figure.text(s.value)}{unit}<br>"
+            f'<span class="range">{figure.text(s.low)} to {figure.text(s.high)}</span>',
         )
         for title, s, kind, words in rows
     ]
-    caption = "Accuracy on the same test part; the thin line on a bar is the 95 % interval"
-    body = table(caption, ("Answer by", "", "Accuracy"), cells, numeric=(2,), kind="bars")
-    return section("worth", "Is a network needed at all?", body, _gain(report))
+    caption = (
+        f"{figure.title} on the same test part; the thin line on a bar is the 95 % interval"
+        + ("; shorter is better" if figure.lower else "")
+    )
+    body = table(caption, ("Answer by", "", figure.title), cells, numeric=(2,), kind="bars")
+    lead = _gain(report, figure)
+    return section("worth", "Worth it?", "Is a network needed at all?", body, lead)
 
 
-def _gain(report: Report) -> str:
+def _gain(report: Report, figure: Figure) -> str:
     gain = report.details.get("gain") or {}
     if not gain:
         return "No simple baseline was measured beside the network."
-    other = esc(BASELINES.get(gain["over"], str(gain["over"])).lower())
-    points = f"{abs(100 * gain['value']):.1f} points"
-    low, high = sorted((abs(100 * gain["low"]), abs(100 * gain["high"])))
-    between = f"(95 % interval {low:.1f} to {high:.1f})"
+    titles = {b["name"]: b.get("title", b["name"]) for b in report.details.get("baselines", [])}
+    other = esc(titles.get(gain["over"], str(gain["over"])).lower())
+    low, high = sorted((figure.gap(gain["low"]), figure.gap(gain["high"])), key=_amount)
+    within = f"(95 % interval {low.removesuffix(' points')} to {high.removesuffix(' points')})"
+    amount = figure.gap(gain["value"])
     if gain["low"] > 0:
-        return f"Yes: it adds {points} {between} over the best simple answer, {other}."
+        better = f"it is better by {amount}" if figure.lower else f"it adds {amount}"
+        joint = "than" if figure.lower else "over"
+        return f"Yes: {better} {within} {joint} the best simple answer, {other}."
     if gain["high"] < 0:
-        return f"No: the best simple answer, {other}, is {points} better {between}."
+        return f"No: the best simple answer, {other}, is {amount} better {within}."
+    sign = "+" if gain["value"] >= 0 else "-"
+    ends = [("-" if gain[k] < 0 else "") + figure.gap(gain[k]) for k in ("low", "high")]
+    low, high = (end.removesuffix(" points") for end in ends)
     return (
         f"Not shown: the difference to the best simple answer, {other}, is "
-        f"{100 * gain['value']:+.1f} points (95 % interval {100 * gain['low']:.1f} to "
-        f"{100 * gain['high']:.1f}), which may be luck."
+        f"{sign}{amount} (95 % interval {low} to {high}), which may be luck."
     )
+
+
+def _amount(text: str) -> float:
+    return float(text.removesuffix(" points").replace(",", ""))
 
 
 def data(report: Report, card: Card) -> str:
@@ -143,13 +152,14 @@ def data(report: Report, card: Card) -> str:
     ]
     rows = [(esc(p), esc(why), count(report.data.get(k, 0))) for p, why, k in parts]
     body = table(f"Where the {noun} went", ("Part", "Used for", "Number"), rows, numeric=(2,))
-    body += _skipped(report) + _doubts(report) + _classes(card)
+    body += _skipped(report) + _doubts(report) + _groups(card) + _classes(card) + _numbers(card)
+    into = f" in {len(card.classes)} classes" if card.classes else ""
     opening = (
-        f"{count(card.count)} usable {noun} in {len(card.classes)} classes, read as "
+        f"{count(card.count)} usable {noun}{into}, read as "
         f"{esc(card.layout)} from <code>{esc(card.path)}</code>. {_sizes(card)}; "
         f"{card.channels} channel{'s' if card.channels != 1 else ''}, {esc(card.dtype)}."
     )
-    return section("data", "What it learned from", body, opening)
+    return section("data", "Data", "What it learned from", body, opening)
 
 
 def _skipped(report: Report) -> str:
@@ -175,7 +185,24 @@ def _doubts(report: Report) -> str:
     return f'<div class="doubts">{title}<ul>{items}</ul></div>'
 
 
+def _groups(card: Card) -> str:
+    why = card.why.get("groups", "")
+    if not card.groups:
+        return f"<p>{esc(why)}</p>" if why else ""
+    return f"<p>{count(card.groups)} groups that were kept whole: {esc(why)}.</p>"
+
+
+def _numbers(card: Card) -> str:
+    if not card.numbers:
+        return ""
+    rows = [(name(n.name), plain(n.mean), plain(n.std)) for n in card.numbers]
+    head = ("Number", "Mean", "Spread")
+    return table("Numbers to be told, over the training part", head, rows, numeric=(1, 2))
+
+
 def _classes(card: Card) -> str:
+    if not card.classes:
+        return ""
     parts = [p for p in card.parts if p in card.counts]
     rows = [
         (name(c), *(count(card.counts[p][i]) for p in parts)) for i, c in enumerate(card.classes)
@@ -197,7 +224,3 @@ def _sizes(card: Card) -> str:
 
 def _size(cells: tuple[int, ...]) -> str:
     return " × ".join(map(str, cells)) or "nothing"
-
-
-def _figure(key: str, value: float) -> str:
-    return f"{value:.3f}" if key == "log_loss" else f"{percent(value)}"

@@ -1,22 +1,56 @@
-"""Where the answers are right and wrong: confusions, classes, confidence, mistakes."""
+"""A classifier's part of the page: confusions, classes, confidence, mistakes."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...report import Report
-from ..charts import bar, reliability_diagram
-from ..words import count, percent
-from .markup import between, details, esc, name, section, table
+from ..drawing.charts import bar, reliability_diagram
+from ..drawing.markup import between, details, esc, image, name, section, table
+from ..drawing.words import count, percent
+from ..report import Report
 
-PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
 SHOWN = 25  # classes listed at once
 NOTED = 8  # confusions told in words
+
+
+TERMS = (
+    ("Accuracy", "How many of 100 answers are right."),
+    (
+        "Balanced accuracy",
+        "The same, worked out for each class first and then averaged, so that rare classes "
+        "count as much as common ones.",
+    ),
+    ("F1", "One number for finding all of a class and naming nothing else so. 100 is best."),
+    (
+        "AUROC",
+        "The chance that a sample of the class gets a higher probability for it than a sample "
+        "of another class. 100 is best, 50 is guessing.",
+    ),
+    (
+        "Log loss",
+        "How surprised the network is by the truth, on average. 0 is best; being sure and wrong "
+        "costs most.",
+    ),
+    (
+        "Calibration",
+        "Whether answers given with, say, 90 % confidence are right in 90 of 100 cases. The "
+        "temperature is the number by which all scores are divided to bring that about.",
+    ),
+)
+
+
+def headline(report: Report) -> str:
+    """ "About 91 of 100 new pictures are named rightly" as text."""
+    score, noun = report.test["accuracy"], report.details.get("noun", "samples")
+    whole = round(100 * score.value)
+    whole = min(whole, 99) if score.value < 1 else whole
+    return f"About {whole} of 100 new {noun} are named rightly"
+
+
+def sections(report: Report) -> list[str]:
+    """Where the answers are right and wrong."""
+    return [confusions(report), classes(report), confidence(report), mistakes(report)]
 
 
 def confusions(report: Report) -> str:
@@ -24,7 +58,9 @@ def confusions(report: Report) -> str:
     found = report.details.get("confusions", [])
     matrix = report.details.get("confusion", {})
     if not found:
-        return section("confusions", "What is taken for what", "<p>Nothing was confused.</p>")
+        return section(
+            "confusions", "Confusions", "What is taken for what", "<p>Nothing was confused.</p>"
+        )
     items = "".join(
         f"<li>{name(c['true'])} called {name(c['said'])}: {count(c['count'])} "
         f'<span class="range">({percent(c["share"])} % of that class)</span></li>'
@@ -37,7 +73,7 @@ def confusions(report: Report) -> str:
     )
     told = f'<div><h3>The commonest confusions</h3><ol class="said">{items}</ol></div>'
     body = f'<div class="side">{_matrix(matrix)}{told}</div>'
-    return section("confusions", "What is taken for what", body, lead)
+    return section("confusions", "Confusions", "What is taken for what", body, lead)
 
 
 def _matrix(matrix: Mapping[str, Any]) -> str:
@@ -90,7 +126,7 @@ def classes(report: Report) -> str:
         rest = table(caption, head, cells[SHOWN:], numeric=(1, 3, 5, 6, 7), kind="classes")
         body += details(f"The other {len(cells) - SHOWN} classes", rest)
     lead = "The weakest first. The thin line on a bar is the 95 % interval."
-    return section("classes", "Class by class", body, lead)
+    return section("classes", "Classes", "Class by class", body, lead)
 
 
 def _class(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -143,7 +179,7 @@ def confidence(report: Report) -> str:
     body = f'<div class="two"><figure>{chart}</figure><div>{text}</div></div>'
     body += details("The figures behind the chart", behind)
     lead = "A probability is only worth something when it comes true as often as it says."
-    return section("confidence", "Can its confidence be believed?", body, lead)
+    return section("confidence", "Confidence", "Can its confidence be believed?", body, lead)
 
 
 def mistakes(report: Report) -> str:
@@ -151,7 +187,10 @@ def mistakes(report: Report) -> str:
     shown = report.details.get("mistakes", [])
     if not shown:
         return section(
-            "mistakes", "Mistakes to look at", "<p>There were none on the test part.</p>"
+            "mistakes",
+            "Mistakes",
+            "Mistakes to look at",
+            "<p>There were none on the test part.</p>",
         )
     groups = (
         ("confident", "Wrong and most confident", "Often the label itself is wrong here."),
@@ -167,26 +206,15 @@ def mistakes(report: Report) -> str:
         f"{len(shown)} of {count(report.details.get('mistake_count', len(shown)))} mistakes on "
         "the test part, each with the file it came from."
     )
-    return section("mistakes", "Mistakes to look at", body, lead)
+    return section("mistakes", "Mistakes", "Mistakes to look at", body, lead)
 
 
 def _mistake(each: Mapping[str, Any], noun: str) -> str:
     sure = f"{percent(each['probability'], 0)}\u00a0%"
     alt = f"{noun.removesuffix('s')} {each['key']}: truly {each['true']}, called {each['said']}"
     return (
-        f"<li>{_image(str(each['picture']), alt)}"
+        f"<li>{image(str(each['picture']), alt)}"
         f'<p>said <b class="wrong">{name(each["said"], 40)}</b>, {sure} sure<br>'
         f'is <b class="right">{name(each["true"], 40)}</b></p>'
         f'<p class="file">{name(each["key"], 60)}</p></li>'
     )
-
-
-def _image(uri: str, alt: str) -> str:
-    if not PICTURE.fullmatch(uri):
-        return ""
-    try:
-        width, height = struct.unpack(">II", base64.b64decode(uri[22:54])[16:24])
-    except (binascii.Error, struct.error):
-        return ""
-    kind = ' class="cells"' if max(width, height) <= 96 else ""
-    return f'<img{kind} src="{uri}" width="{width}" height="{height}" alt="{esc(alt)}">'

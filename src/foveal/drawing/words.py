@@ -3,24 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, isfinite, log10
 
 from ..card import Card
+from ..plan import Plan
 from ..report import Score
 
 NOUNS = {("y", "x"): "pictures", ("z", "y", "x"): "volumes", ("time",): "recordings"}
-METRICS = {
-    "accuracy": "share named rightly",
-    "balanced_accuracy": "mean share found per class",
-    "f1_macro": "mean F1 per class",
-    "auroc": "area under the ROC curve",
-    "log_loss": "log loss",
-    "ece": "calibration error",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How a score is called and read.
+
+    title, meaning: for a person. share: it lies between 0 and 1 and is shown in per cent.
+    lower: less is better.
+    """
+
+    title: str
+    meaning: str
+    share: bool = True
+    lower: bool = False
+
+    def text(self, value: float) -> str:
+        """The value as it stands on a page."""
+        return percent(value) if self.share else plain(value)
+
+    def gap(self, value: float) -> str:
+        """A difference of two such values, without its sign."""
+        return f"{abs(100 * value):.1f} points" if self.share else plain(abs(value))
 
 
 def noun(card: Card) -> str:
     """What one calls the samples: "pictures", "volumes", "recordings" or "samples"."""
     return NOUNS.get(tuple(axis.name for axis in card.axes), "samples")
+
+
+def learned(plan: Plan) -> str:
+    """What a plan's network answers with: "3 classes", "steering" or "4 numbers"."""
+    if plan.classes:
+        return f"{len(plan.classes)} classes" if len(plan.classes) > 1 else "1 class"
+    if len(plan.numbers) == 1:
+        return plan.numbers[0].name
+    return f"{len(plan.numbers)} numbers"
+
+
+def plain(value: float) -> str:
+    """Three digits that tell something: "0.0123", "1.23", "1,234"."""
+    if not isfinite(value):
+        return str(value)
+    size = floor(log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, 2 - size)}f}" if size > -6 else f"{value:.2e}"
 
 
 def percent(share: float, digits: int = 1) -> str:

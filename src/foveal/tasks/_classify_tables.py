@@ -1,8 +1,8 @@
-"""The tables behind the report's pictures, as plain JSON values."""
+"""The tables behind the pictures of a classifier's report, as plain JSON values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
 from typing import Any
@@ -10,20 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import Matrix, aurocs, f1, precisions, recalls
+from ..metrics.classes import Matrix, aurocs, f1, precisions, recalls
 
 LEGIBLE = 25  # classes a confusion matrix can show
 REDUCED = 20  # classes shown when there are more
 WHOLE = 100  # classes up to which the whole matrix is kept in report.json
-SERIES = {
-    "epoch": ("epoch", "epochs"),
-    "step": ("step", "steps"),
-    "seconds": ("seconds", "time"),
-    "loss": ("loss", "train_loss", "training_loss"),
-    "validation_loss": ("validation_loss", "val_loss", "log_loss"),
-    "score": ("score", "accuracy", "validation", "validation_accuracy", "val_accuracy"),
-    "rate": ("rate", "lr", "learning_rate"),
-}
 
 
 def per_class(
@@ -93,22 +84,3 @@ def top_confusions(classes: Sequence[str], matrix: Matrix, most: int = 20) -> li
         for i, j in cells
         if wrong[i, j]
     ]
-
-
-def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
-    """Training's figures as columns of one length; None where a row has none."""
-    history = [row for row in history if row.get("kind", "validation") == "validation"]
-    columns: dict[str, list[float | None]] = {}
-    for name, known in SERIES.items():
-        values = [_number(row, known) for row in history]
-        if any(v is not None for v in values):
-            columns[name] = values
-    return columns
-
-
-def _number(row: Mapping[str, Any], known: Sequence[str]) -> float | None:
-    for name in known:
-        value = row.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
-            return float(value)
-    return None

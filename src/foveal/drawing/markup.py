@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import html
+import re
+import struct
 import unicodedata
 from collections.abc import Sequence
 
-from ..words import percent
+from .words import percent
 
+PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+={0,2}")
+PLACE = re.compile(r'<section id="([^"]+)" data-place="([^"]+)"')
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # what a name could hide or turn around with
 
 
@@ -33,13 +39,33 @@ def name(value: object, most: int = 80) -> str:
     return f'<bdi title="{esc(text[:400])}">{esc(short)}</bdi>'
 
 
-def section(anchor: str, title: str, body: str, lead: str = "") -> str:
-    """A landmark with a heading, an opening sentence (HTML) and its content (HTML)."""
+def section(anchor: str, place: str, title: str, body: str, lead: str = "") -> str:
+    """A landmark with a heading, an opening sentence (HTML) and its content (HTML).
+
+    ``place`` is its name among the links at the top.
+    """
     opening = f'<p class="lead">{lead}</p>' if lead else ""
     return (
-        f'<section id="{anchor}" aria-labelledby="{anchor}-title">'
+        f'<section id="{anchor}" data-place="{esc(place)}" aria-labelledby="{anchor}-title">'
         f'<h2 id="{anchor}-title">{esc(title)}</h2>{opening}{body}</section>'
     )
+
+
+def anchors(body: str) -> list[tuple[str, str]]:
+    """Anchor and place of every section in ``body``, both safe HTML."""
+    return PLACE.findall(body)
+
+
+def image(uri: str, alt: str) -> str:
+    """A picture as `drawing.pictures` makes them; nothing where ``uri`` is no such."""
+    if not PICTURE.fullmatch(uri):
+        return ""
+    try:
+        width, height = struct.unpack(">II", base64.b64decode(uri[22:54])[16:24])
+    except (binascii.Error, struct.error):
+        return ""
+    kind = ' class="cells"' if max(width, height) <= 96 else ""
+    return f'<img{kind} src="{uri}" width="{width}" height="{height}" alt="{esc(alt)}">'
 
 
 def table(

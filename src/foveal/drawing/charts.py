@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10, sqrt
 
-from .page_parts.markup import esc
+from .markup import esc
 
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 48, 24, 26, 40
@@ -92,6 +92,44 @@ def reliability_diagram(title: str, table: Sequence[Mapping[str, float]]) -> str
             f"{100 * each['right']:.1f} %</title></circle>"
         )
     return _svg(title, "".join(drawn))
+
+
+def scatter(
+    title: str,
+    points: Sequence[Sequence[float]],
+    across: str,
+    up: str,
+    half_width: float | None = None,
+) -> str:
+    """Dots at pairs (x, y) over one scale for both, the line x = y, a band of ``half_width``."""
+    values = [v for pair in points for v in pair]
+    low, high = min(values), max(values)
+    margin = 0.04 * ((high - low) or abs(high) or 1.0)
+    span = (low - margin, high + margin)
+    frame = Frame(span, span)
+    drawn = [_axes(frame, across, False, up=up)]
+    if half_width is not None:
+        drawn.append(f'<polygon class="band" points="{_band(frame, span, half_width)}"/>')
+    ends = [frame.across(span[0]), frame.down(span[0]), frame.across(span[1]), frame.down(span[1])]
+    drawn.append(
+        '<line class="ideal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>'.format(*ends)
+    )
+    drawn += [
+        f'<circle class="speck" cx="{frame.across(x):.1f}" cy="{frame.down(y):.1f}" r="2.2"/>'
+        for x, y in points
+    ]
+    return _svg(title, "".join(drawn))
+
+
+def _band(frame: Frame, span: tuple[float, float], half: float) -> str:
+    """Corners of all points at most ``half`` above or below the line x = y, inside the frame."""
+    low, high = span
+    half = min(half, high - low)
+    corners = [
+        (low, low), (low, low + half), (high - half, high), (high, high), (high, high - half),
+        (low + half, low),
+    ]  # fmt: skip
+    return " ".join(f"{frame.across(x):.1f},{frame.down(y):.1f}" for x, y in corners)
 
 
 def bar(value: float, low: float, high: float, *, kind: str = "") -> str:

@@ -1,0 +1,1 @@
+"""Figures as people read them: words, charts, pictures, and HTML that is safe."""

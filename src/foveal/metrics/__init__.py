@@ -1,0 +1,1 @@
+"""Scores, intervals and calibration in plain numpy; a task picks those that judge it."""
