@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..grid import Axis, Sample, data_of
-from ..plan import DataPart
+from ..plan import DataPart, Fit
 from ..progress import Progress
 from ..record import to_plain
 from .cache import Store, key_of
@@ -24,6 +24,7 @@ from .facts import VERSION, Facts, Form
 from .listing import Listing
 from .prepare import ALPHA_MODES, cells_first, has_colour, on_white, prepare, stored_as
 from .size import of_lengths, working_fit, working_size
+from .spacing import lowest, measured, working_box, working_scale
 from .statistics import Statistics
 
 PROBES = 512
@@ -60,6 +61,9 @@ class Probe:
         self.sizes: list[tuple[int, ...]] = []
         self.axes: dict[int, tuple[Axis, ...]] = {}
         self.kinds: list[tuple[int, str]] = []
+        self.steps: list[tuple[float, ...] | None] = []
+        self.modes: list[str] = []
+        self.lows: list[float] = []
         held = 0
         for i in np.unique(np.linspace(0, len(listing) - 1, PROBES).astype(int)).tolist():
             try:
@@ -71,6 +75,11 @@ class Probe:
             self.sizes.append(sample.x.shape[1:])
             self.axes.setdefault(len(sample.grid.axes), sample.grid.axes)
             self.kinds.append((len(x), depth(sample.x)))
+            axes = sample.grid.axes
+            self.steps.append(tuple(a.step for a in axes) if measured(axes) else None)
+            if data_of(axes) == "volume":
+                self.modes.append(sample.mode)
+                self.lows.append(lowest(x))
             held += sample.x.nbytes
             if held < _PROBE_BYTES:
                 self.kept[i] = sample
@@ -82,15 +91,27 @@ class Probe:
         ranks = [len(size) for size in self.sizes]
         rank = max(set(ranks), key=ranks.count)
         sizes = np.array([size for size in self.sizes if len(size) == rank])
-        if data_of(self.axes[rank]) in ("text", "signal"):
+        axes = self.axes[rank]
+        steps = [s for s, size in zip(self.steps, self.sizes, strict=True) if len(size) == rank]
+        fit: Fit
+        if data_of(axes) in ("text", "signal"):
             size, fit, why_size, why_fit = of_lengths(sizes)
+        elif None not in steps:
+            size, step, why_size = working_box(sizes, np.array(steps))
+            axes = tuple(replace(a, step=s) for a, s in zip(axes, step, strict=True))
+            fit, why_fit = "spacing", "cells have a length: scans keep their scale, not their shape"
         else:
             size, why_size = working_size(sizes)
             fit, why_fit = working_fit(sizes)
         channels = _common([count for count, _ in self.kinds])
         dtype = max((kind for _, kind in self.kinds), key=_DEPTHS.index)
         why = {"size": why_size, "fit": why_fit}
-        return Form(size, fit, channels, dtype, why, self.axes[rank])
+        if data_of(axes) != "volume":
+            return Form(size, fit, channels, dtype, why, axes)
+        scale, why["scale"] = working_scale(set(self.modes), min(self.lows))
+        return Form(
+            size, fit, channels, "float32" if scale == "sample" else dtype, why, axes, scale=scale
+        )
 
     def threads(self) -> int:
         """Two where decoding an item takes long enough to pay for handing it over."""
@@ -128,7 +149,7 @@ def seen_channels(sample: Sample) -> tuple[Values, bool]:
 def look(sample: Sample, part: DataPart) -> Seen:
     """Everything noted of one sample. Raises: DataError when it cannot be used."""
     x, _ = seen_channels(sample)
-    row = prepare(sample.x, part, key=sample.key)
+    row = prepare(sample.x, part, key=sample.key, grid=sample.grid)
     cells = np.ascontiguousarray(cells_first(x))
     mixed = hashlib.blake2b(f"{cells.shape}{cells.dtype.str}".encode(), digest_size=8)
     mixed.update(cells.data)
@@ -269,7 +290,7 @@ class _Reading:
 
 def store_key(hashes: NDArray[np.uint64], part: DataPart) -> str:
     """Name of the store of these samples, in this order, in this form: equal content is shared."""
-    shape = (part.size, part.channels, part.fit, part.dtype, part.scale)
+    shape = (part.size, part.channels, part.fit, part.dtype, part.scale, part.step)
     made = [to_plain(noun) for noun in (part.text, part.sound) if noun is not None]
     return key_of(VERSION, hashes.tobytes(), shape, made)
 
