@@ -18,7 +18,8 @@ from .examine import examine
 from .facts import Facts, load, save
 from .listing import Listing
 from .prepare import cells_first, prepare, stored_as
-from .reading import Probe, read_all, store_key
+from .probe import Probe
+from .reading import read_all, store_key
 
 SHOWN = 10
 FORGIVEN_FROM = 20
