@@ -91,7 +91,7 @@ def test_a_noun_says_which_key_is_unknown(kind, data):
         (
             "fit",
             "zoom",
-            "'zoom' is not one of 'stretch', 'pad', 'crop', 'ragged'",
+            "'zoom' is not one of 'stretch', 'pad', 'crop', 'ragged', 'spacing'",
             "card.json: fit",
         ),
     ],

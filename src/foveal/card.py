@@ -28,7 +28,8 @@ class Card:
         path: what the user pointed at.
         layout: the recognised layout ("class folders", "zip of class folders", "idx", "npz", ...).
         target: what y looks like: "label" (one class), "labels" (any of the classes) or "numbers".
-        axes: names, steps, units and kinds; their number is the rank.
+        axes: names, steps, units and kinds; their number is the rank. Where cells have a length,
+            the steps are those that all samples were brought to.
         channels: channels per cell that the network will see (1 or 3 for pictures).
         dtype: numpy name of the widest dtype met ("uint8", "uint16", "float32").
         parts: samples usable in each given part. A set without a split has only "train".
@@ -48,6 +49,8 @@ class Card:
         size, fit: the shape every sample was brought to while it was checked (see
             datasets/size.py), and how; a plan that keeps them needs no second reading. ``why``
             holds a sentence for each ("size", "fit").
+        scale: "sample" where values mean nothing from file to file (MR): each sample was brought
+            to its own mean and spread, and low to std are of the values after that.
         name: a short name for people (the folder's or file's name).
     """
 
@@ -75,10 +78,11 @@ class Card:
     duplicate_count: int = 0
     doubts: tuple[str, ...] = ()
     size: tuple[int, ...] = ()
-    fit: Literal["stretch", "pad", "crop", "ragged"] = "stretch"
+    fit: Literal["stretch", "pad", "crop", "ragged", "spacing"] = "stretch"
     why: dict[str, str] = field(default_factory=dict)
     numbers: tuple[Number, ...] = ()
     groups: int = 0
+    scale: Literal["set", "sample"] = "set"
 
     @property
     def rank(self) -> int:

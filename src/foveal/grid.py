@@ -76,7 +76,9 @@ class Sample:
     """One item as read. ``x`` is ``(C, *grid.size)`` in the file's own dtype and units.
 
     Samples of one ``group`` never straddle a split. ``mode`` names the source's colour mode
-    or layout ("RGB", "L", "I;16", "P", "CMYK"), for the card.
+    or layout ("RGB", "L", "I;16", "P", "CMYK", "MR", "CT"), for the card. ``affine`` of a scan
+    takes cell numbers of the file's own array to millimetres; `readers._scan.restored` turns
+    answers back onto that array.
     """
 
     key: str
@@ -85,6 +87,7 @@ class Sample:
     y: Any = None
     group: str | None = None
     mode: str = ""
+    affine: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from .record import from_plain, to_plain
 from .target import Number
 
 VERSION = 1
-Fit = Literal["stretch", "pad", "crop", "ragged"]
+Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ class DataPart:
 
     size: cells along each axis after `prepare`. fit: how another shape is brought to it:
     "stretch" (each axis scaled), "pad" (scaled to fit inside, rest filled with its own mean),
-    "crop" (scaled to cover, centre kept) or "ragged" (not scaled: what is longer is cut, behind
-    what is shorter stands padding that a mask hides from the network). low, high: raw values
+    "crop" (scaled to cover, centre kept), "ragged" (not scaled: what is longer is cut, behind
+    what is shorter stands padding that a mask hides from the network) or "spacing" (every sample
+    brought to the same ``step`` between cells, in the axes' unit, then cut or filled around its
+    centre). low, high: raw values
     mapped to 0 and 1, per channel; mean, std: of those mapped values, per channel. validation,
     test: share held back from the training part when the data brings no such part (0 when it
     does). dtype: the set's own depth
@@ -79,6 +81,7 @@ class DataPart:
     scale: Literal["set", "sample"] = "set"
     text: TextPart | None = None
     sound: SoundPart | None = None
+    step: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,17 @@ class ZipSource:
             raise unreadable("damaged in the archive (wrong length or checksum)", name)
         return content
 
+    def head(self, position: int, length: int) -> bytes:
+        """The first ``length`` bytes of an entry, or all there are; its checksum is not compared.
+
+        Raises: DataError as `read`.
+        """
+        name = self.names[position]
+        packed = self._fetch(position, name)
+        if int(self._methods[position]) == zipfile.ZIP_STORED:
+            return packed[:length]
+        return _inflate(packed, length - 1, name)
+
     def _fetch(self, position: int, name: str) -> bytes:
         """The packed bytes behind the entry's local header, usually in one read."""
         start, length = int(self._starts[position]), int(self._packed[position])

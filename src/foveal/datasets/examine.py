@@ -55,6 +55,7 @@ def examine(listing: Listing, facts: Facts) -> Card:
         size=form.size,
         fit=form.fit,
         axes=form.axes,
+        scale=form.scale,
         why=dict(form.why),
     )
 

@@ -8,7 +8,7 @@ import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +42,21 @@ class Form:
     std: tuple[float, ...] = ()
     store: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
+    scale: Literal["set", "sample"] = "set"
+
+    @property
+    def step(self) -> tuple[float, ...]:
+        """The step that every sample is brought to; () where cells have no length."""
+        return tuple(axis.step for axis in self.axes) if self.fit == "spacing" else ()
 
     def part(self) -> DataPart:
         """As `prepare` asks for it; the intensity it ignores is left at 0 and 1."""
         zeros, ones = (0.0,) * self.channels, (1.0,) * self.channels
         depth: Any = self.dtype
         return DataPart(
-            self.size, self.channels, self.fit, zeros, ones, zeros, ones, 0.0, 0.0, depth
+            *(self.size, self.channels, self.fit, zeros, ones, zeros, ones, 0.0, 0.0, depth),
+            scale=self.scale,
+            step=self.step,
         )
 
 

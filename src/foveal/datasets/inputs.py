@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError
-from ..grid import IMAGE_AXES, Axis, Sample
+from ..grid import IMAGE_AXES, Axis, Sample, data_of
 from ..readers import idx, read, unreadable
 from ..readers.array import MOST_CHANNELS, Rows, as_sample, axes_of, open_rows
 from .layouts.arrays import npz, role
 from .names import paper
+from .series import find_series
 from .source import FolderSource, Source, open_source, read_file
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def inputs(paths: Iterable[str | Path], axes: tuple[Axis, ...] = IMAGE_AXES) -> 
     """Every item below ``paths``, as (key, Sample) or (key, why it cannot be used).
 
     A folder or a zip gives every visible file at any depth, in natural order; files about the
-    set (README, licence) at its top are passed over. An array file is a stack when its name
+    set (README, licence) at its top are passed over. Where ``axes`` are those of a volume, the
+    files of one DICOM series are one item. An array file is a stack when its name
     says so ("x", "test_images") or its dimensions are more than one item has on ``axes``; else
     it is one item. Memory does not grow with the number of items, save for packed stacks.
     """
@@ -43,10 +45,21 @@ def inputs(paths: Iterable[str | Path], axes: tuple[Axis, ...] = IMAGE_AXES) -> 
 
 
 def _below(source: Source, path: Path, axes: tuple[Axis, ...]) -> Iterator[Item]:
+    series = find_series(source)[0] if data_of(axes) == "volume" else ()
+    scans = {min(one.files): one for one in series if len(one.files) > 1}
+    slices = {file for one in scans.values() for file in one.files}
     for position, name in enumerate(source.names):
         if "/" not in name and paper(name):
             continue
-        if isinstance(source, FolderSource):
+        if position in scans:
+            scan = scans[position]
+            key = (
+                str(path / scan.key) if isinstance(source, FolderSource) else f"{path}: {scan.key}"
+            )
+            yield _one(partial(scan.read, source), key)
+        elif position in slices:
+            continue
+        elif isinstance(source, FolderSource):
             yield from _file(path / name, str(path / name), axes)
         else:
             key = f"{path}: {name}"

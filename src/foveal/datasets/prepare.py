@@ -9,7 +9,9 @@ Rules, in order:
 * **Shape.** "stretch" scales each axis; "pad" scales to fit inside and fills the rest with the
   sample's own mean; "crop" scales to cover and keeps the centre; "ragged" scales nothing: what is
   too long is cut, and behind what is too short stands NaN (0 where values are whole), from which
-  the network tells its mask (networks/ragged.py).
+  the network tells its mask (networks/ragged.py); "spacing" brings every sample to one step
+  between cells (``data.step``), cuts what then sticks out of the box around its centre and fills
+  the rest with its own mean. A sample without steps counts as one that has them already.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..grid import Grid
 from ..plan import DataPart
+from .boxed import boxed
 
 Values = NDArray[Any]
 
@@ -28,15 +32,18 @@ Values = NDArray[Any]
 ALPHA_MODES = frozenset(
     {"LA", "La", "PA", "RGBA", "RGBa", "LA;16", "RGBA;16", "P", "1", "L", "RGB", "RGB;16"}
 )
+_PART = 2**20
 _TOP = {"uint8": 255, "uint16": 65535}
 
 
-def prepare(x: Values, data: DataPart, *, key: str = "this sample") -> Values:
+def prepare(
+    x: Values, data: DataPart, *, key: str = "this sample", grid: Grid | None = None
+) -> Values:
     """What the cache holds and the network eats.
 
     Args:
         x: ``(C, *S)`` as read, of any number type.
-        key: names the sample in an error.
+        key: names the sample in an error. grid: its axes, whose steps count for "spacing".
 
     Shapes: ``(C, *S) -> (data.channels, *data.size)`` of `stored_as` (data).
     Raises: DataError when channels or axes do not fit, or a value is not finite.
@@ -54,7 +61,7 @@ def prepare(x: Values, data: DataPart, *, key: str = "this sample") -> Values:
             mend="replace NaN and infinity before saving the file",
         )
     x = with_channels(with_depth(x, data.dtype), data.channels, key)
-    x = shaped(standardised(x) if data.scale == "sample" else x, data)
+    x = shaped(standardised(x) if data.scale == "sample" else x, data, grid)
     if stored_as(data) == "uint8":
         return x if x.dtype == np.uint8 else np.clip(np.rint(x), 0, 255).astype(np.uint8)
     return x.astype(np.float32, copy=False)
@@ -69,11 +76,15 @@ def stored_as(data: DataPart) -> str:
 
 def standardised(x: Values) -> Values:
     """Each channel of ``(C, *S)`` at zero mean and unit spread, float32; a constant one at zero."""
-    axes = tuple(range(1, x.ndim))
-    wide = x.astype(np.float64)
-    wide -= wide.mean(axis=axes, keepdims=True)
-    spread = wide.std(axis=axes, keepdims=True)
-    return (wide / np.where(spread > 1e-12, spread, 1.0)).astype(np.float32)
+    out = np.empty(x.shape, np.float32)
+    for values, wide in zip(x, out, strict=True):
+        np.subtract(values, values.mean(dtype=np.float64), out=wide, casting="unsafe")
+        # Part by part: a whole volume in 64 bits would be the largest thing in memory.
+        parts = np.array_split(wide.reshape(-1), 1 + wide.size // _PART)
+        square = sum(float(np.square(part, dtype=np.float64).sum()) for part in parts)
+        spread = (square / wide.size) ** 0.5
+        wide /= spread if spread > 1e-12 else 1.0
+    return out
 
 
 def with_depth(x: Values, dtype: str) -> Values:
@@ -141,8 +152,10 @@ def cells_first(x: Values) -> Values:
     return x.transpose(*range(1, x.ndim), 0)
 
 
-def shaped(x: Values, data: DataPart) -> Values:
+def shaped(x: Values, data: DataPart, grid: Grid | None = None) -> Values:
     """``x`` ``(C, *S)`` brought to ``data.size`` by ``data.fit``; ``x`` itself when it fits."""
+    if data.fit == "spacing":
+        return boxed(x, data.size, _scale(data, grid))
     if x.shape[1:] == data.size:
         return x
     if data.fit == "stretch":
@@ -159,6 +172,13 @@ def shaped(x: Values, data: DataPart) -> Values:
         return _padded(x, data.size)
     starts = [(i - t) // 2 for i, t in zip(inner, data.size, strict=True)]
     return x[(slice(None), *[slice(a, a + t) for a, t in zip(starts, data.size, strict=True)])]
+
+
+def _scale(data: DataPart, grid: Grid | None) -> tuple[float, ...]:
+    """Old cells per new cell along each axis."""
+    if grid is None or any(axis.unit != "mm" for axis in grid.axes):
+        return (1.0,) * len(data.size)
+    return tuple(new / axis.step for new, axis in zip(data.step, grid.axes, strict=True))
 
 
 def _cut_or_filled(x: Values, size: tuple[int, ...]) -> Values:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..grid import Axis, Sample, data_of
+from ..grid import Sample
 from ..plan import DataPart
 from ..progress import Progress
 from ..record import to_plain
@@ -22,16 +21,12 @@ from .cache import Store, key_of
 from .draft import Draft
 from .facts import VERSION, Facts, Form
 from .listing import Listing
-from .prepare import ALPHA_MODES, cells_first, has_colour, on_white, prepare, stored_as
-from .size import of_lengths, working_fit, working_size
+from .prepare import cells_first, prepare, stored_as
+from .probe import DEPTHS, Probe, depth, seen_channels
 from .statistics import Statistics
 
-PROBES = 512
-_PROBE_BYTES = 64 * 2**20
 _CHUNK_BYTES = 8 * 2**20
 _CHUNK = 256
-_WORTH = 128 * 128
-_DEPTHS = ("uint8", "uint16", "float32")
 Values = NDArray[Any]
 
 
@@ -47,88 +42,10 @@ class Seen:
     row: Values
 
 
-class Probe:
-    """A few hundred items spread over the listing, from which the shape of all is decided.
-
-    Their samples are kept, up to 64 MB, so that a small set is not decoded twice.
-    """
-
-    def __init__(self, listing: Listing) -> None:
-        self.listing = listing
-        self.kept: dict[int, Sample] = {}
-        self.bad: list[DataError] = []
-        self.sizes: list[tuple[int, ...]] = []
-        self.axes: dict[int, tuple[Axis, ...]] = {}
-        self.kinds: list[tuple[int, str]] = []
-        held = 0
-        for i in np.unique(np.linspace(0, len(listing) - 1, PROBES).astype(int)).tolist():
-            try:
-                sample = listing.read(i)
-                x, _ = seen_channels(sample)
-            except DataError as error:
-                self.bad.append(error)
-                continue
-            self.sizes.append(sample.x.shape[1:])
-            self.axes.setdefault(len(sample.grid.axes), sample.grid.axes)
-            self.kinds.append((len(x), depth(sample.x)))
-            held += sample.x.nbytes
-            if held < _PROBE_BYTES:
-                self.kept[i] = sample
-
-    def form(self) -> Form | None:
-        """What the probe proposes; None when it found nothing that can be read."""
-        if not self.sizes:
-            return None
-        ranks = [len(size) for size in self.sizes]
-        rank = max(set(ranks), key=ranks.count)
-        sizes = np.array([size for size in self.sizes if len(size) == rank])
-        if data_of(self.axes[rank]) in ("text", "signal"):
-            size, fit, why_size, why_fit = of_lengths(sizes)
-        else:
-            size, why_size = working_size(sizes)
-            fit, why_fit = working_fit(sizes)
-        channels = _common([count for count, _ in self.kinds])
-        dtype = max((kind for _, kind in self.kinds), key=_DEPTHS.index)
-        why = {"size": why_size, "fit": why_fit}
-        return Form(size, fit, channels, dtype, why, self.axes[rank])
-
-    def threads(self) -> int:
-        """Two where decoding an item takes long enough to pay for handing it over."""
-        cells = [math.prod(size) for size in self.sizes]
-        return 2 if sum(cells) >= _WORTH * len(cells) > 0 else 1
-
-    def read(self, i: int) -> Sample:
-        return self.kept.pop(i, None) or self.listing.read(i)
-
-
-def _common(counts: list[int]) -> int:
-    """Channels of the set: 3 as soon as one picture has colour, else what most have."""
-    if set(counts) <= {1, 3}:
-        return max(counts)
-    return max(set(counts), key=counts.count)
-
-
-def depth(x: Values) -> str:
-    """The depth of a set of such values: 8 or 16 bits as they are, all else float."""
-    if x.dtype in (bool, np.uint8):
-        return "uint8"
-    return "uint16" if x.dtype == np.uint16 else "float32"
-
-
-def seen_channels(sample: Sample) -> tuple[Values, bool]:
-    """``x`` without alpha and with one channel where three are equal, and whether it changed."""
-    x = sample.x
-    if sample.mode in ALPHA_MODES and len(x) in (2, 4):
-        x = on_white(x)
-    if len(x) == 3 and not has_colour(x):
-        x = x[:1]
-    return x, x is not sample.x
-
-
 def look(sample: Sample, part: DataPart) -> Seen:
     """Everything noted of one sample. Raises: DataError when it cannot be used."""
     x, _ = seen_channels(sample)
-    row = prepare(sample.x, part, key=sample.key)
+    row = prepare(sample.x, part, key=sample.key, grid=sample.grid)
     cells = np.ascontiguousarray(cells_first(x))
     mixed = hashlib.blake2b(f"{cells.shape}{cells.dtype.str}".encode(), digest_size=8)
     mixed.update(cells.data)
@@ -246,7 +163,7 @@ class _Reading:
         wider = self.wider
         if wider.channels == 1 and seen.channels == 3:
             wider = replace(wider, channels=3)
-        if _DEPTHS.index(seen.dtype) > _DEPTHS.index(wider.dtype):
+        if DEPTHS.index(seen.dtype) > DEPTHS.index(wider.dtype):
             wider = replace(wider, dtype=seen.dtype)
         self.wider = wider
 
@@ -269,7 +186,7 @@ class _Reading:
 
 def store_key(hashes: NDArray[np.uint64], part: DataPart) -> str:
     """Name of the store of these samples, in this order, in this form: equal content is shared."""
-    shape = (part.size, part.channels, part.fit, part.dtype, part.scale)
+    shape = (part.size, part.channels, part.fit, part.dtype, part.scale, part.step)
     made = [to_plain(noun) for noun in (part.text, part.sound) if noun is not None]
     return key_of(VERSION, hashes.tobytes(), shape, made)
 

@@ -11,7 +11,7 @@ from ..plan import Fit
 
 ALIKE = 1.3
 LONGEST = 2**18
-_ABOVE = 1.5625  # (160 / 128) ** 2: sets a little above the cap are left as they are
+ABOVE = 1.5625  # (160 / 128) ** 2: sets a little above the cap are left as they are
 
 
 def of_lengths(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], Fit, str, str]:
@@ -42,9 +42,9 @@ def working_size(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], str]:
         sizes: ``(N, rank)`` cells of the samples, N at least 1.
     """
     median = tuple(int(m) for m in np.median(sizes, axis=0))
-    cap = 4 ** (5 + len(median))
+    cap = most_cells(len(median))
     cells = math.prod(median)
-    if cells <= _ABOVE * cap:
+    if cells <= ABOVE * cap:
         same = bool((sizes == sizes[0]).all())
         return median, f"{'every' if same else 'the median'} sample has {_words(median)} cells"
     scale = (cap / cells) ** (1 / len(median))
@@ -53,6 +53,11 @@ def working_size(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], str]:
         f"the median of {_words(median)} cells is more than a net of this kind needs: "
         f"brought to about {_words((round(cap ** (1 / len(size))),) * len(size))}"
     )
+
+
+def most_cells(axes: int) -> int:
+    """Cells that a sample of so many axes is brought to at most: 4,096, 16,384, 65,536."""
+    return int(4 ** (5 + axes))
 
 
 def working_fit(sizes: NDArray[np.integer]) -> tuple[Fit, str]:

@@ -42,6 +42,11 @@ class FolderSource:
         name = self.names[position]
         return read_file(self.path / name, name)
 
+    def head(self, position: int, length: int) -> bytes:
+        """The first ``length`` bytes, or all there are. Raises: DataError as `read`."""
+        name = self.names[position]
+        return read_file(self.path / name, name, length)
+
 
 Source = FolderSource | ZipSource
 
@@ -58,8 +63,8 @@ def open_source(path: Path) -> Source:
     return FolderSource(path) if path.is_dir() else ZipSource(path)
 
 
-def read_file(path: Path, key: str) -> bytes:
-    """The content of a regular file of at most 400 MB.
+def read_file(path: Path, key: str, length: int = MOST_BYTES) -> bytes:
+    """The content of a regular file of at most 400 MB, or its first ``length`` bytes.
 
     Raises: DataError naming ``key`` when it is gone, too large, no regular file or forbidden.
     """
@@ -74,7 +79,7 @@ def read_file(path: Path, key: str) -> bytes:
                 raise unreadable("not a regular file", key)
             if about.st_size > MOST_BYTES:
                 raise unreadable(f"{about.st_size:,} bytes are more than one item may have", key)
-            return file.read(MOST_BYTES)
+            return file.read(length)
     except (OSError, ValueError) as error:
         raise unreadable(
             f"cannot be read ({getattr(error, 'strerror', None) or error})", key

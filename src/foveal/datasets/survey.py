@@ -18,7 +18,8 @@ from .examine import examine
 from .facts import Facts, load, save
 from .listing import Listing
 from .prepare import cells_first, prepare, stored_as
-from .reading import Probe, read_all, store_key
+from .probe import Probe
+from .reading import read_all, store_key
 from .targets import strata
 
 SHOWN = 10
@@ -126,9 +127,10 @@ def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> St
     Raises: DataError when an item has changed meanwhile, or the disk is full.
     """
     card, listing = survey.card, survey.listing
-    own = (card.size, card.fit, card.channels, card.dtype)
-    plain = data.text is None and data.sound is None and data.scale == "set"
-    if plain and own == (data.size, data.fit, data.channels, data.dtype):
+    step = tuple(a.step for a in card.axes) if card.fit == "spacing" else ()
+    own = (card.size, card.fit, card.channels, card.dtype, card.scale, step)
+    plain = data.text is None and data.sound is None
+    if plain and own == (data.size, data.fit, data.channels, data.dtype, data.scale, data.step):
         return survey.store
     key = store_key(survey.hashes, data)
     memory = not survey.store.key
@@ -143,7 +145,7 @@ def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> St
         chunk = max(1, min(256, _CHUNK_BYTES // draft.form.row_bytes))
         for at in range(0, count, chunk):
             items = [listing.read(int(i)) for i in survey.usable[at : at + chunk]]
-            rows = [cells_first(prepare(s.x, data, key=s.key)) for s in items]
+            rows = [cells_first(prepare(s.x, data, key=s.key, grid=s.grid)) for s in items]
             draft.add(np.stack(rows))
             tick(len(rows))
         return draft.finish(key)

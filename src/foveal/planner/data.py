@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..card import Card
 
 MOST_HELD = 5000  # more would not narrow the interval enough to be worth the training samples
@@ -24,6 +26,18 @@ def moments(
     mean = tuple((m - lo) / s for m, lo, s in zip(card.mean, low, spans, strict=True))
     std = tuple(max(v / s, 1e-4) for v, s in zip(card.std, spans, strict=True))
     return mean, std, "measured over all training samples"
+
+
+def resized(card: Card, size: tuple[int, ...]) -> Card:
+    """The card with another working size. Where cells have a length, the box stays as long as it
+    was, so their steps change."""
+    if card.fit != "spacing":
+        return replace(card, size=size)
+    axes = tuple(
+        replace(axis, step=float(f"{axis.step * old / new:.6g}"))
+        for axis, old, new in zip(card.axes, card.size, size, strict=True)
+    )
+    return replace(card, size=size, axes=axes)
 
 
 def held_back(card: Card) -> tuple[float, float, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from ..card import Card
@@ -59,7 +59,7 @@ def make_plan(
             where="--set data.size",
             mend=f"give one number >= 1, or {card.rank} of them, as in [64, 64]",
         )
-    return _plan(replace(card, size=size), machine, wish).edited(changes)
+    return _plan(of_data.resized(card, size), machine, wish).edited(changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def _data(card: Card, why: Reasons) -> DataPart:
         card.channels, "as many as the files hold"
     )
     why["data.dtype"] = "the widest values met in the files"
-    why["data.scale"] = "values mean the same in every file"
+    why["data.scale"] = card.why.get("scale", "values mean the same in every file")
+    why["data.step"] = card.why["size"] if card.fit == "spacing" else "cells have no length"
     why["data.text"] = why["data.sound"] = "the samples are neither text nor sound"
     return DataPart(
         size=card.size,
@@ -136,6 +137,8 @@ def _data(card: Card, why: Reasons) -> DataPart:
         validation=validation,
         test=test,
         dtype=cast(Literal["uint8", "uint16", "float32"], card.dtype),
+        scale=card.scale,
+        step=tuple(axis.step for axis in card.axes) if card.fit == "spacing" else (),
     )
 
 

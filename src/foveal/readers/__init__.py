@@ -50,9 +50,12 @@ def reader_for(name: str) -> Reader | None:
 def read(content: bytes, key: str) -> Sample:
     """The item in ``content``, read by the family that the name ``key`` belongs to.
 
+    Scanners write DICOM files without an ending; these are known by their mark.
     Raises: DataError naming ``key`` and the reason when no reader can use it.
     """
     reader = reader_for(key)
+    if reader is None and content[128:132] == b"DICM":
+        reader = readers()["dicom"]
     if reader is None:
         raise unreadable("no reader knows this kind of file", key)
     return reader.read(content, key)

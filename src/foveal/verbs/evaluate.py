@@ -110,7 +110,8 @@ class _Reader:
 
         key = self.listing.keys[position]
         try:
-            x = prepare(self.listing.read(position).x, self.model.plan.data, key=key)
+            item = self.listing.read(position)
+            x = prepare(item.x, self.model.plan.data, key=key, grid=item.grid)
         except DataError as error:
             self.bad.append(Skipped(key, error.what))
             self.lost.append(position)
@@ -138,7 +139,8 @@ class _Reader:
         from ..drawing.pictures import picture
 
         data = self.model.plan.data
-        x = prepare(self.listing.read(self.kept[at]).x, data)
+        item = self.listing.read(self.kept[at])
+        x = prepare(item.x, data, grid=item.grid)
         return picture(x, low=data.low, high=data.high)
 
 

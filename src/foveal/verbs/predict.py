@@ -66,7 +66,7 @@ def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[
             try:
                 if isinstance(found, FovealError):
                     raise found
-                waiting.append((key, prepare(found.x, model.plan.data, key=key)))
+                waiting.append((key, prepare(found.x, model.plan.data, key=key, grid=found.grid)))
                 ready += 1
             except FovealError as error:
                 waiting.append((key, error.what))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...grid import Sample
@@ -23,6 +24,31 @@ def part_of(name: str) -> int | None:
     return _NAMES.get(name.strip().lower())
 
 
+def wrapper(names: list[str]) -> str:
+    """Folders that only wrap the set ("data/" above data/cat and data/dog), with the slash."""
+    wrap = ""
+    while True:
+        rest = [name[len(wrap) :] for name in names]
+        tops = {name.partition("/")[0] for name in rest}
+        deep = any(name.count("/") > 1 for name in rest)
+        if len(tops) != 1 or not deep or part_of(next(iter(tops))) is not None:
+            return wrap
+        wrap += f"{tops.pop()}/"
+
+
+def has_parts(names: list[str]) -> bool:
+    """Whether the top folders are parts of a split: they hold folders, and all are parts or
+    train is among them with another one."""
+    tops = {name.partition("/")[0] for name in names if "/" in name}
+    deep = {name.partition("/")[0] for name in names if name.count("/") > 1}
+    parts = {part_of(top) for top in tops & deep} - {None}
+    return bool(parts) and (all(map(_is_part, tops)) or (0 in parts and len(parts) > 1))
+
+
+def _is_part(name: str) -> bool:
+    return part_of(name) is not None
+
+
 def with_label(
     read: Callable[[int], Sample], labels: NDArray[np.int32], classes: tuple[str, ...]
 ) -> Callable[[int], Sample]:
@@ -31,6 +57,6 @@ def with_label(
     def labelled(position: int) -> Sample:
         label, item = int(labels[position]), read(position)
         y = classes[label] if label >= 0 else None
-        return Sample(item.key, item.x, item.grid, y, item.group, item.mode)
+        return replace(item, y=y)
 
     return labelled

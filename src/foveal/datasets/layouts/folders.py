@@ -14,7 +14,7 @@ from ..listing import Listing, encode, parts_present, stamp_of
 from ..names import Names, paper
 from ..source import FolderSource, Source
 from . import Layout, Place
-from ._parts import part_of, with_label
+from ._parts import has_parts, part_of, with_label, wrapper
 
 
 def _fits(place: Place) -> bool:
@@ -27,8 +27,8 @@ def _listing(place: Place) -> Listing:
     assert place.source is not None, "a single file has no class folders"
     names = list(place.source.names)
     readable = [reader_for(name) is not None for name in names]
-    wrap = _wrapper([n for n, good in zip(names, readable, strict=True) if good])
-    split = _has_parts([n[len(wrap) :] for n, good in zip(names, readable, strict=True) if good])
+    wrap = wrapper([n for n, good in zip(names, readable, strict=True) if good])
+    split = has_parts([n[len(wrap) :] for n, good in zip(names, readable, strict=True) if good])
     items: list[int] = []
     labels: list[str] = []
     parts: list[int] = []
@@ -58,31 +58,6 @@ def _reason(inside: list[str], part: int | None, readable: bool) -> str | None:
     if not readable:
         return "" if paper(inside[-1]) else "no reader knows this kind of file"
     return None
-
-
-def _wrapper(names: list[str]) -> str:
-    """Folders that only wrap the set ("data/" above data/cat and data/dog), with the slash."""
-    wrap = ""
-    while True:
-        rest = [name[len(wrap) :] for name in names]
-        tops = {name.partition("/")[0] for name in rest}
-        deep = any(name.count("/") > 1 for name in rest)
-        if len(tops) != 1 or not deep or part_of(next(iter(tops))) is not None:
-            return wrap
-        wrap += f"{tops.pop()}/"
-
-
-def _has_parts(names: list[str]) -> bool:
-    """Whether the top folders are parts of a split: they hold folders, and all are parts or
-    train is among them with another one."""
-    tops = {name.partition("/")[0] for name in names if "/" in name}
-    deep = {name.partition("/")[0] for name in names if name.count("/") > 1}
-    parts = {part_of(top) for top in tops & deep} - {None}
-    return bool(parts) and (all(map(_is_part, tops)) or (0 in parts and len(parts) > 1))
-
-
-def _is_part(name: str) -> bool:
-    return part_of(name) is not None
 
 
 def _build(
