@@ -47,6 +47,7 @@ def every_subgroup(rank):
     return [Symmetry(rank, chosen) for chosen in sorted(turns, key=lambda t: (len(t), t))]
 
 
+@functools.cache
 def generators(symmetry):
     """Numbers of a few turns that lead to all others: who keeps the promise for them keeps it."""
     chosen, reached = [], 1

@@ -62,7 +62,7 @@ class TurningConvolution(nn.Module):
         agree(symmetry, "stride", self.stride, where=where)
         agree(symmetry, "dilation", self.dilation, where=where)
         check_dilation(self.kernel, self.stride, self.dilation, where=where)
-        self.register_buffer("layout", layout, persistent=False)
+        self.register_buffer("layout", layout.contiguous(), persistent=False)
         self.weight = nn.Parameter(torch.randn(weight) * sqrt(2 / fan))
         self.bias = nn.Parameter(torch.zeros(bias)) if bias else None
 

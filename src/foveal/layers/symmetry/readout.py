@@ -109,7 +109,7 @@ class ReadOut(TurningConvolution):
             symmetry,
             (n * inputs, m * outputs),
             (m, outputs, inputs, *kernel),
-            layout.view(m * outputs, n * inputs, *kernel),
+            layout.reshape(m * outputs, n * inputs, *kernel),
             fan=n * inputs * taps,
             bias=outputs if bias and gives != "vector" else 0,
             stride=1,
