@@ -110,7 +110,7 @@ class TurningConvolution(nn.Module):
         )
         made.weight = nn.Parameter(weight.clone())
         made.bias = None if offsets is None else nn.Parameter(offsets)
-        return made.train(self.training)
+        return made
 
     def extra_repr(self) -> str:
         return (

@@ -27,9 +27,9 @@ def fold(network: N) -> N:
     `CentredConvolution`, the others a `Convolution`. Answers agree within the rounding of the
     weights' float type. The copy is for prediction.
     """
-    whole = nn.Sequential(copy.deepcopy(network).eval())  # a network may itself be one layer
+    whole = nn.Sequential(copy.deepcopy(network))  # a network may itself be one layer
     _fold(whole)
-    return cast(N, whole[0])
+    return cast(N, whole[0].eval())
 
 
 def _fold(module: nn.Module) -> None:
@@ -66,7 +66,7 @@ def _plain_norm(norm: BatchNorm, n: int) -> BatchNorm:
     plain.bias = nn.Parameter(norm.bias.repeat(n))
     plain.running_mean = norm.running_mean.repeat(n)
     plain.running_var = norm.running_var.repeat(n)
-    return plain.eval()
+    return plain
 
 
 @torch.no_grad()
