@@ -1,0 +1,238 @@
+"""Norm, dropout, gate, pool and joins of fields: what they mean, and turning along exactly."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import laws
+import reference
+from foveal.errors import PlanError
+from foveal.layers import BatchNorm, MaxPool, SqueezeExcite, activation, channels_last, resize
+from foveal.layers.centred import CentredPool
+from foveal.layers.symmetry import (
+    FieldDropout,
+    FieldGate,
+    FieldNorm,
+    FieldPool,
+    join,
+    symmetry_of,
+)
+from turns import NAMED, SIZES, error, fields, randomised, run, turning_error
+
+named = pytest.mark.parametrize("symmetry", NAMED.values(), ids=NAMED)
+EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
+# Layers on two fields that must turn along, in training and in evaluation.
+LAYERS = {
+    "batch norm": lambda s: FieldNorm(s, 2),
+    "group norm": lambda s: FieldNorm(s, 2, "group"),
+    "channel norm": lambda s: FieldNorm(s, 2, "channel"),
+    "dropout": lambda s: FieldDropout(s, 0.4),
+    "gate": lambda s: FieldGate(s, 2, 2),
+    "activation": lambda s: activation("gelu"),
+    "max": lambda s: CentredPool(s.rank, "max", 2),
+    "average": lambda s: CentredPool(s.rank, "average", 2),
+    "blur": lambda s: CentredPool(s.rank, "blur", 2),
+    "max by 3": lambda s: CentredPool(s.rank, "max", 3, kernel=4),
+    "blur on a ring": lambda s: CentredPool(s.rank, "blur", 1, kernel=3, padding="circular"),
+}
+each_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+
+
+@named
+@each_layer
+@pytest.mark.parametrize("training", [True, False])
+def test_turns_along_exactly(symmetry, make, training):
+    layer = randomised(make(symmetry)).train(training)
+    for size in SIZES[symmetry.rank]:
+        x = fields(symmetry, 2, size)
+        for dtype, limit in EXACT.items():
+            found = turning_error(layer.to(dtype), symmetry, x.to(dtype))
+            assert found <= limit, (size, dtype)
+        layer.double()
+
+
+@named
+@pytest.mark.parametrize("kind", ["average", "max"])
+def test_a_pooled_answer_stays(symmetry, kind):
+    for size in SIZES[symmetry.rank]:
+        x = fields(symmetry, 3, size)
+        for dtype, limit in EXACT.items():
+            pool = FieldPool(symmetry, kind)
+            assert turning_error(pool, symmetry, x.to(dtype), outside="still") <= limit
+        assert pool(x).shape == (2, 3)
+
+
+@named
+def test_growing_the_grid_turns_along(symmetry):
+    size = [2 * n + 1 for n in SIZES[symmetry.rank][-1]]
+    x = fields(symmetry, 1, SIZES[symmetry.rank][-1])
+    for number in range(len(symmetry)):
+        moved = symmetry.move_fields(number, x)
+        to = symmetry.move(number, torch.empty(1, 1, *size)).shape[2:]
+        expected = symmetry.move_fields(number, resize(x, size))
+        assert error(resize(moved, to), expected) <= 1e-12
+
+
+@named
+def test_joined_fields_turn_along_and_a_plain_cat_does_not(symmetry):
+    size = SIZES[symmetry.rank][-1]
+    a, b = fields(symmetry, 1, size), fields(symmetry, 2, size, seed=1)
+    joined = join(symmetry, a, b)
+    for number in range(len(symmetry)):
+        parts = [symmetry.move_fields(number, part) for part in (a, b)]
+        assert torch.equal(join(symmetry, *parts), symmetry.move_fields(number, joined))
+    if len(symmetry) > 1:  # planted: channels of one turn beside those of another
+        parts = [symmetry.move_fields(1, part) for part in (a, b)]
+        wrong = symmetry.move_fields(1, torch.cat([a, b], 1))
+        assert error(torch.cat(parts, 1), wrong) > 1e-2
+    apart = symmetry.apart(joined)
+    assert torch.equal(apart[:, :, 0].flatten(1), a.flatten(1))
+    assert torch.equal(apart[:, :, 1:].flatten(1), b.flatten(1))
+
+
+@named
+@pytest.mark.parametrize("last", [True, False])
+def test_batch_norm_has_one_mean_and_variance_for_each_field(symmetry, last):
+    norm = randomised(FieldNorm(symmetry, 3)).train()
+    x = 2 * fields(symmetry, 3, SIZES[symmetry.rank][-1]) + 1
+    x = channels_last(x) if last else x
+    cells = symmetry.apart(x).movedim(2, 1).flatten(2).numpy()  # (B, K, everything else)
+    before = norm.norm.running_mean.clone()
+    mask = np.ones((2, 1, cells.shape[2]))
+    weight, bias = norm.norm.weight.detach().numpy(), norm.norm.bias.detach().numpy()
+    expected = reference.batch_norm(cells, mask, weight, bias, norm.norm.eps)
+    found = symmetry.apart(norm(x)).movedim(2, 1).flatten(2)
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-12)
+    mean = torch.tensor(cells.transpose(1, 0, 2).reshape(3, -1).mean(1))
+    torch.testing.assert_close(norm.norm.running_mean, before.lerp(mean, 0.1))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_batch_norm_keeps_channels_last_memory(rank):
+    symmetry = symmetry_of(rank, "full")
+    x = channels_last(fields(symmetry, 2, [4] * rank).float())
+    assert FieldNorm(symmetry, 2)(x).stride(1) == 1
+
+
+@named
+@pytest.mark.parametrize("kind", ["batch", "group", "channel"])
+@pytest.mark.parametrize("training", [True, False])
+def test_norms_do_not_see_padding(symmetry, kind, training):
+    norm = randomised(FieldNorm(symmetry, 2, kind)).train(training)
+    small = fields(symmetry, 2, [3] * symmetry.rank)
+    wide = nn.functional.pad(small, [0, 2] * symmetry.rank, value=7.0)
+    mask = nn.functional.pad(torch.ones(2, 1, *[3] * symmetry.rank), [0, 2] * symmetry.rank)
+    inner = (slice(None), slice(None), *[slice(3)] * symmetry.rank)
+    torch.testing.assert_close(norm(wide, mask)[inner], norm(small), atol=1e-12, rtol=1e-12)
+    gate = randomised(FieldGate(symmetry, 2))
+    torch.testing.assert_close(gate(wide, mask)[inner], gate(small), atol=1e-12, rtol=1e-12)
+    for pool in (FieldPool(symmetry), FieldPool(symmetry, "max")):
+        torch.testing.assert_close(pool(wide, mask), pool(small), atol=1e-12, rtol=1e-12)
+
+
+@named
+def test_dropout_leaves_out_whole_fields_and_keeps_the_mean(symmetry):
+    torch.manual_seed(0)
+    x = torch.ones(600, 5 * len(symmetry), *[2] * symmetry.rank)
+    out = symmetry.apart(FieldDropout(symmetry, 0.25)(x)).movedim(2, 1).flatten(2)
+    assert (out == out[..., :1]).all()
+    torch.testing.assert_close(out.unique(), torch.tensor([0, 4 / 3]))
+    assert out.mean().item() == pytest.approx(1, abs=0.05)
+    assert (out[:, 0] != out[:, 1]).any()
+
+
+def test_dropout_does_nothing_outside_training():
+    symmetry = symmetry_of(2, "full")
+    x = fields(symmetry, 1, (3, 3))
+    assert FieldDropout(symmetry, 0.5).eval()(x) is x
+    assert FieldDropout(symmetry, 0.0)(x) is x
+    assert repr(FieldDropout(symmetry, 0.5)) == "FieldDropout(Symmetry(rank 2, 8 turns), 0.5)"
+
+
+@named
+def test_a_gate_is_that_of_the_house_on_means_over_turns(symmetry):
+    gate = randomised(FieldGate(symmetry, 3, 2))
+    plain = SqueezeExcite(3, 2).double()
+    plain.load_state_dict(gate.state_dict())
+    x = fields(symmetry, 3, SIZES[symmetry.rank][-1])
+    apart = symmetry.apart(x).movedim(2, 1).flatten(2)  # turns as cells
+    found = symmetry.apart(gate(x)).movedim(2, 1).flatten(2)
+    torch.testing.assert_close(found, plain(apart), atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["1 full", "2 rotations", "3 plane rotations"])
+@pytest.mark.parametrize("make", [LAYERS["gate"], FieldPool, lambda s: FieldPool(s, "max")])
+def test_keeps_the_laws_of_every_layer(name, make):
+    symmetry = NAMED[name]
+    laws.all_of_them(make(symmetry), fields(symmetry, 2, [4, 3, 2][: symmetry.rank]))
+
+
+@pytest.mark.parametrize("name", ["1 full", "2 rotations", "3 plane rotations"])
+@pytest.mark.parametrize("kind", ["batch", "group", "channel"])
+@pytest.mark.parametrize("training", [True, False])
+def test_norms_keep_the_laws(name, kind, training):
+    symmetry = NAMED[name]
+    norm = randomised(FieldNorm(symmetry, 2, kind)).train(training)
+    x = fields(symmetry, 2, [4, 3, 2][: symmetry.rank])
+    laws.ignores_memory_layout(norm, x)
+    if not training:
+        laws.all_of_them(norm, x)
+    for gradient in torch.autograd.grad(norm(x).square().sum(), list(norm.parameters())):
+        assert gradient.isfinite().all()
+
+
+class PerChannel(nn.Module):
+    """Planted: batch statistics of single channels, which a turn of the batch exchanges."""
+
+    def __init__(self, symmetry):
+        super().__init__()
+        self.norm = randomised(BatchNorm(2 * len(symmetry)))
+
+    def forward(self, x):
+        return self.norm(x)
+
+
+@pytest.mark.parametrize(
+    ("fault", "size"),
+    [
+        (PerChannel, (6, 6)),
+        (lambda s: MaxPool(2, 3, 2), (6, 6)),  # windows from -1, 1, 3: a border on one side only
+        (lambda s: MaxPool(2, 2, 2), (7, 7)),
+        (lambda s: randomised(SqueezeExcite(2 * len(s))), (6, 6)),
+        (lambda s: nn.Dropout1d(0.4), (6,)),
+    ],
+)
+def test_planted_faults_are_caught(fault, size):
+    symmetry = symmetry_of(len(size), "full")
+    layer = fault(symmetry).double()
+    assert turning_error(layer, symmetry, fields(symmetry, 2, size)) > 1e-2
+
+
+def test_the_same_chance_gives_the_same_answer():
+    """What the tests in training rest on: `run` seeds."""
+    symmetry = symmetry_of(2, "full")
+    layer, x = FieldDropout(symmetry, 0.5), fields(symmetry, 8, (2, 2))
+    assert torch.equal(run(layer, x), run(layer, x))
+
+
+def test_says_how_to_mend():
+    symmetry = symmetry_of(2, "rotations")
+    odd = torch.zeros(1, 6, 2, 2)
+    for layer in (FieldNorm(symmetry, 1), FieldGate(symmetry, 1), FieldPool(symmetry)):
+        with pytest.raises(PlanError, match=r"does not hold fields of 4 channels"):
+            layer(odd)
+    with pytest.raises(PlanError, match=r"does not hold fields of 4 channels"):
+        join(symmetry, odd)
+    with pytest.raises(PlanError, match=r"does not hold fields of 4 channels"):
+        FieldDropout(symmetry, 0.5)(odd)
+    with pytest.raises(PlanError, match=r"rate is 1(.|\n)*where: FieldDropout(.|\n)*\[0, 1\)"):
+        FieldDropout(symmetry, 1)
+    with pytest.raises(PlanError, match=r"no norm called 'batches'(.|\n)*'batch'\?"):
+        FieldNorm(symmetry, 1, "batches")
+    with pytest.raises(PlanError, match=r"kind is 'mean'"):
+        FieldPool(symmetry, "mean")
+    with pytest.raises(PlanError, match=r"fields is 0(.|\n)*where: FieldGate"):
+        FieldGate(symmetry, 0)
+    with pytest.raises(PlanError, match=r"reduction is 0(.|\n)*where: FieldGate"):
+        FieldGate(symmetry, 1, 0)
