@@ -239,3 +239,19 @@ def test_this_machine_is_measured_once():
     assert first.precision in ("fp32", "bf16")
     assert "GFLOP/s" in first.why
     assert measure("cpu") is first
+
+
+def test_short_trainings_begin_on_smaller_pictures():
+    plan = make_plan(card((32, 32)), MACHINE, budget=120.0)
+    assert plan.fit.coarse_size == (24, 24)
+    assert 0 < plan.fit.coarse < 1
+    assert "24 x 24" in plan.why["fit.coarse"]
+
+
+@pytest.mark.parametrize(
+    ("size", "wish"),
+    [((16, 16), {"budget": 120.0}), ((32, 32), {"epochs": 200.0}), ((40,), {"budget": 120.0})],
+)
+def test_others_see_every_cell_in_every_step(size, wish):
+    plan = make_plan(card(size), MACHINE, **wish)
+    assert (plan.fit.coarse, plan.fit.coarse_size) == (0.0, size)

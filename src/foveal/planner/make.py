@@ -225,7 +225,8 @@ def _fit(
     why["fit.device"] = machine.name
     steps = max(1, round(passes * max(1, train // batch)))
     why["fit.steps"] = f"{passes:.1f} epochs of {max(1, train // batch)} batches"
-    return of_fit.fitting(batch, passes, steps, machine, data.size, why)
+    early = of_fit.coarse(card, data.size, passes)
+    return of_fit.fitting(batch, passes, steps, machine, early, why)
 
 
 def _judge(augment: AugmentPart, data: DataPart, why: Reasons) -> JudgePart:

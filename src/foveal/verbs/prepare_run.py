@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +63,7 @@ def part(plan: Plan, survey: Survey, rows: NDArray[np.int64], batch: int, shuffl
 
 
 def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float, float]:
-    """Seconds of one training step and of one forward pass alone, per batch, on a copy."""
+    """Seconds of one training step and of one judging pass, per batch, on a copy."""
     from ..layers.memory import channels_last, kernels_channels_last
 
     device = torch.device(plan.fit.device)
@@ -69,24 +71,31 @@ def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float,
     if plan.fit.channels_last:
         kernels_channels_last(clone)
     task = task_of(plan)
-    x = next(batches.epoch(0))
-    small = max(1, len(x.index) // 8)
-    took = []
-    for count in (small, len(x.index)):  # the first, small one warms up
-        start = time.perf_counter()
-        picked = x.x[:count].to(device)
-        assert x.y is not None
-        moved = augment(
-            picked, plan.augment, generator=torch.Generator(), epoch=0, index=x.index[:count]
-        )
-        moved = channels_last(moved) if plan.fit.channels_last else moved
-        half = torch.autocast(device.type, torch.bfloat16, enabled=plan.fit.precision == "bf16")
+    batch = next(batches.epoch(0))
+    half = torch.autocast(device.type, torch.bfloat16, enabled=plan.fit.precision == "bf16")
+    chance = torch.Generator()
+
+    def step(count: int) -> None:
+        assert batch.y is not None
+        x, index = batch.x[:count].to(device), batch.index[:count]
+        x = augment(x, plan.augment, generator=chance, epoch=0, index=index)
         with half:
-            raw = clone(moved)
-        middle = _now(device)
-        task.loss(raw.float(), x.y[:count], None, plan).backward()  # type: ignore[no-untyped-call]
-        took.append((_now(device) - start, middle - start))
-    return took[-1]
+            raw = clone(channels_last(x) if plan.fit.channels_last else x)
+        task.loss(raw.float(), batch.y[:count], None, plan).backward()  # type: ignore[no-untyped-call]
+
+    def answer() -> None:
+        clone.eval()
+        with torch.inference_mode(), half:
+            clone(batch.x.to(device))
+
+    step(max(1, len(batch.index) // 8))  # warms up
+    return _seconds(lambda: step(len(batch.index)), device), _seconds(answer, device)
+
+
+def _seconds(work: Callable[[], None], device: torch.device) -> float:
+    start = _now(device)
+    work()
+    return _now(device) - start
 
 
 def measured(plan: Plan, survey: Survey, split: Split, seconds: float) -> tuple[Plan, float]:
@@ -110,8 +119,10 @@ def timed(plan: Plan, step: float, per_epoch: int, seconds: float) -> Plan:
         why = f"{plan.fit.epochs:g} epochs of {per_epoch} batches"
         return _with(plan, plan.fit.epochs, steps, plan.why["fit.epochs"], why)
     most, seconds = MOST_EPOCHS * per_epoch, max(seconds, 0.0)
+    share = prod(plan.fit.coarse_size) / prod(plan.data.size)
+    step *= 1 - plan.fit.coarse * (1 - share)  # the smaller samples of the first steps
     steps = int(max(1, min(most, seconds / step)))
-    why = f"{plan.fit.batch} samples took {step * 1000:.0f} ms; {seconds:.0f} s hold {steps} steps"
+    why = f"{plan.fit.batch} samples take {step * 1000:.0f} ms; {seconds:.0f} s hold {steps} steps"
     if steps >= most:
         why += f" (more than {MOST_EPOCHS:.0f} epochs were never worth their time)"
     return _with(plan, round(steps / per_epoch, 3), steps, why, why)
@@ -153,7 +164,7 @@ def judging_seconds(plan: Plan, forward: float, split: Split) -> float:
 
     assert plan.budget is not None
     views = forward * (len(split.validation) + len(split.test)) * len(planned_views(plan))
-    return views + baseline_seconds(plan.budget) + 1.5 + 0.01 * plan.budget
+    return views + baseline_seconds(plan.budget) + 1.5 + 0.006 * plan.budget
 
 
 def baseline_seconds(budget: float) -> float:
