@@ -145,13 +145,16 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
         return ()
     import numpy as np
 
-    from ..planner.symmetry import mirror_evidence
+    from ..planner.symmetry import mirror_evidence, mirror_evidence_of_values
 
     rng = np.random.default_rng(plan.seed)
     rows = np.sort(rng.permutation(split.train)[:LOOKED_AT])
     axes = [(a.name, a.mirrors) for a in plan.axes]
     x = survey.store.gather(rows).numpy()
-    return mirror_evidence(x, survey.strata[rows], axes, plan.seed)
+    targets = survey.targets(rows)
+    if survey.card.target == "label":
+        return mirror_evidence(x, targets, axes, plan.seed)
+    return mirror_evidence_of_values(x, targets, axes, plan.seed)
 
 
 def check(wish: Wish) -> None:
