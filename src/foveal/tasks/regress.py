@@ -155,7 +155,7 @@ def ramps(rank: int) -> list[Sample]:
     return [
         Sample(
             f"ramp{i}",
-            noise.normal(i / 4, 0.1, (1, *grid.size)).astype(np.float32),
+            noise.normal((i - 5.5) / 4, 0.1, (1, *grid.size)).astype(np.float32),
             grid,
             (10.0 * i, 100.0 - 5 * i),
         )
