@@ -228,9 +228,9 @@ def test_npz(tmp_path, save, keys, given):
         ({"x": np.ones((3, 4, 4))}, "'x' has no labels"),
         ({"a": np.ones(3), "b": np.ones(3)}, "no array is named as items are; there are: a, b"),
         ({"x": np.ones((3, 4, 4)), "y": np.ones(2)}, "has 3 items, but labels of shape"),
-        ({"x": np.ones((3, 4, 4)), "y": np.ones((3, 5))}, "has 3 items, but labels of shape"),
+        ({"x": np.ones((3, 4, 4)), "y": np.ones((3, 5, 2))}, "has 3 items, but labels of shape"),
         ({"x": np.ones(3), "y": np.ones(3)}, "is not a stack of items"),
-        ({"x": np.ones((3, 4, 4)), "y": np.array([0.5, 1, 2])}, "are not whole numbers"),
+        ({"x": np.ones((3, 4, 4)), "y": np.array([np.inf, 1, 2])}, "a target is infinite"),
         ({"x": np.ones((3, 4, 4)), "y": np.array([np.nan, 1, 2])}, "are not whole numbers"),
     ],
 )

@@ -17,7 +17,7 @@ from foveal.evaluation.summary import summarise
 from foveal.plan import replace_part
 from foveal.planner.task import task_for
 from foveal.target import Number
-from foveal.tasks import Answers, classify, finished
+from foveal.tasks import Answers, classify, finished, multilabel, regress
 from toy import plan
 
 NAMES = find.names(tasks)
@@ -65,7 +65,7 @@ def card_of(samples, task=classify.TASK):
 
 
 def plan_for(card, task=classify.TASK):
-    net = replace(plan().net, dropout=0.0)
+    net = replace(plan().net, dropout=0.0, stem_kernel=(3,) * card.rank)
     made = replace(plan(), net=net, axes=card.axes, classes=card.classes, numbers=card.numbers)
     made = replace_part(task.planned(made, card), "judge", bootstrap=50)
     return replace_part(made, "fit", label_smoothing=0.0)
@@ -129,7 +129,7 @@ def test_learns_its_own_example_in_thirty_steps(name, rank):
     head = task.head(plan, given.features.shape[1], given.target)
     for parameter in head.parameters():
         nn.init.zeros_(parameter)  # knows nothing, whatever chance says
-    optimiser = torch.optim.Adam(head.parameters(), lr=0.2)
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.1, betas=(0.8, 0.95))
     losses, scores = [], []
     for _ in range(31):
         raw = head(given.features)
@@ -344,6 +344,135 @@ def test_rare_classes_weigh_more_only_when_they_are_rare():
     assert "9 times as frequent as the rarest" in plan.why["fit.weights"]
     most = classify.TASK.planned(PLAN, replace(CARD, counts={"train": (1, 10**6)}))
     assert most.fit.weights[0] / most.fit.weights[1] == pytest.approx(10, rel=1e-3)
+
+
+def several(classes, count=40, counts=None):
+    """A card and a plan where a sample may have any of ``classes``."""
+    card = replace(
+        CARD,
+        target="labels",
+        classes=tuple(classes),
+        parts={"train": count},
+        counts={"train": tuple(counts or [count // 2] * len(classes))},
+    )
+    return card, replace(PLAN, task="multilabel", classes=card.classes)
+
+
+def test_several_classes_are_encoded_by_name_or_as_they_are():
+    _, plan = several("abc")
+    target = multilabel.encode([("a", "c"), (), ("b",)], plan)
+    assert target.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    assert torch.equal(multilabel.encode(target.numpy(), plan), target)
+    with pytest.raises(DataError, match=r"'B' is not one of the 3 classes"):
+        multilabel.encode([("B",)], plan)
+    with pytest.raises(DataError, match=r"2.0 is neither 0 nor 1, but there are 3 classes"):
+        multilabel.encode(np.full((2, 3), 2.0), plan)
+    with pytest.raises(DataError, match=r"shape \(2, 2\), but there are 3 classes"):
+        multilabel.encode(np.zeros((2, 2)), plan)
+
+
+def test_the_loss_of_several_classes_by_hand():
+    _, plan = several("ab")
+    raw, target = torch.tensor([[2.0, -1.0]]), torch.tensor([[1.0, 1.0]])
+    by_hand = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(1.0))) / 2
+    assert multilabel.loss(raw, target, None, plan).item() == pytest.approx(by_hand)
+    weighed = replace_part(plan, "fit", weights=(1.0, 3.0))
+    by_hand = (np.log1p(np.exp(-2.0)) + 3 * np.log1p(np.exp(1.0))) / 2
+    assert multilabel.loss(raw, target, None, weighed).item() == pytest.approx(by_hand)
+
+
+def test_an_empty_grid_yields_the_base_rate_of_each_class():
+    _, plan = several("ab")
+    target = torch.tensor([[1.0, 0.0]] * 10 + [[1.0, 1.0]] * 10 + [[0.0, 0.0]] * 30)
+    head = multilabel.head(plan, 4, target).eval()
+    done = multilabel.finish(head(torch.zeros(1, 4, 3, 3)), plan, {})
+    torch.testing.assert_close(done, torch.tensor([[0.4, 0.2]]), atol=0.02, rtol=0)
+
+
+def test_a_rare_class_of_several_weighs_more():
+    card, plan = several("ab", 100, (50, 20))
+    assert multilabel.planned(plan, card).fit.weights == ()
+    card, plan = several("ab", 1000, (900, 100))
+    made = multilabel.planned(plan, card)
+    assert made.fit.weights == (1.0, 3.0)
+    assert made.fit.label_smoothing == 0
+    assert "9 times as many samples as have it" in made.why["fit.weights"]
+
+
+def test_answers_follow_thresholds_slopes_and_shifts():
+    _, plan = several("ab")
+    known = {"slope": [2.0, 1.0], "shift": [0.0, -1.0], "threshold": [0.9, 0.2]}
+    raw = torch.tensor([[1.0, 0.5]])
+    done = multilabel.finish(raw, plan, known)
+    torch.testing.assert_close(done, torch.tensor([[2.0, -0.5]]).sigmoid())
+    (answer,) = multilabel.answers(done.double().numpy(), plan, known)
+    assert answer["labels"] == ["b"]
+    assert answer["probabilities"]["a"] == pytest.approx(0.880797)
+    assert multilabel.flat(answer)["labels"] == "b"
+    assert multilabel.line({"labels": [], "probabilities": {}}) == "none"
+
+
+def test_no_class_to_tell_from_the_rest():
+    for counts in ((0, 0), (40, 40), (0, 40)):
+        card, _ = several("ab", 40, counts)
+        with pytest.raises(PlanError, match="none of 2 classes is on some"):
+            multilabel.check(card)
+
+
+NUMBERS = (Number("age", 50.0, 10.0), Number("height", 1.7, 0.1))
+
+
+def test_numbers_are_standardised_and_come_back():
+    plan = replace(PLAN, numbers=NUMBERS)
+    target = regress.encode([(60, 1.7), (50, 1.6)], plan)
+    torch.testing.assert_close(target, torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    one = replace(PLAN, numbers=NUMBERS[:1])
+    assert regress.encode(np.array([40.0, 50.0]), one).tolist() == [[-1.0], [0.0]]
+    assert regress.finish(torch.tensor([[2.0]]), one, {}).tolist() == [[70.0]]
+    flat = replace(PLAN, numbers=(Number("brake", 3.0, 0.0),))
+    assert regress.encode(np.array([3.0, 5.0]), flat).tolist() == [[0.0], [2.0]]
+    with pytest.raises(DataError, match=r"3 numbers per sample, but the plan has 2"):
+        regress.encode(np.zeros((4, 3)), plan)
+    with pytest.raises(DataError, match="missing or infinite"):
+        regress.encode(np.array([[np.nan, 1.0]]), plan)
+
+
+def test_the_loss_of_numbers_is_straight_beyond_one_spread():
+    raw, target = torch.tensor([[0.5], [3.0]]), torch.zeros(2, 1)
+    loss = regress.loss(raw, target, None, PLAN)
+    assert loss.item() == pytest.approx((0.5 * 0.5**2 + 2.5) / 2)
+
+
+def test_numbers_are_answered_with_intervals():
+    plan = replace(PLAN, numbers=NUMBERS)
+    known = {"half_width": [5.0, 0.05]}
+    (answer,) = regress.answers(np.array([[61.0, 1.75]]), plan, known)
+    assert answer == {
+        "numbers": {"age": 61.0, "height": 1.75},
+        "low": {"age": 56.0, "height": 1.7},
+        "high": {"age": 66.0, "height": 1.8},
+    }
+    assert regress.flat(answer)["low(age)"] == 56
+    assert regress.line(answer) == "age 61 (56 to 66)  height 1.75 (1.7 to 1.8)"
+    (bare,) = regress.answers(np.array([[61.0, 1.75]]), plan, {"half_width": [None, None]})
+    assert bare == {"numbers": answer["numbers"]}
+    assert regress.flat(bare)["high(height)"] == ""
+
+
+def test_constant_numbers_are_nothing_to_learn():
+    card = replace(CARD, target="numbers", classes=(), numbers=(Number("brake", 0.0, 0.0),))
+    with pytest.raises(PlanError, match=r"no number that varies \(brake\)"):
+        regress.check(card)
+    regress.check(replace(card, numbers=(*card.numbers, NUMBERS[0])))
+
+
+def test_places_are_told_apart_for_numbers_but_not_where_padding_stands():
+    card = replace(CARD, target="numbers", classes=(), numbers=NUMBERS)
+    made = regress.planned(PLAN, card)
+    assert made.net.pool == "grid"
+    assert max(made.augment.translate) <= 1
+    ragged = replace_part(PLAN, "data", fit="ragged")
+    assert regress.planned(ragged, card).net.pool == PLAN.net.pool
 
 
 def test_a_misspelt_task_is_helped():

@@ -36,9 +36,10 @@ class Card:
         smallest, median, largest: cells along each axis over all samples.
         low, high, mean, std: intensity per channel, in the file's units (0.1 and 99.9 percentile).
         modes: colour modes met, with counts.
-        classes: names in natural order; ``counts[part][i]`` belongs to ``classes[i]``. Empty where
-            numbers are to be predicted.
+        classes: names in natural order; ``counts[part][i]`` belongs to ``classes[i]``: samples of
+            it, or that have it among others. Empty where numbers are to be predicted.
         numbers: what is to be predicted where the target is "numbers".
+        columns: of a table, that the target comes from.
         groups: how many groups of samples were found that must stay together (0: none were);
             ``why["groups"]`` tells what a group is and how it was told.
         skipped: files left out, with reasons.
@@ -83,6 +84,7 @@ class Card:
     numbers: tuple[Number, ...] = ()
     groups: int = 0
     scale: Literal["set", "sample"] = "set"
+    columns: tuple[str, ...] = ()
 
     @property
     def rank(self) -> int:

@@ -44,6 +44,14 @@ Test = Annotated[
 Task = Annotated[
     str, typer.Option(metavar="TASK", help="What to learn; auto reads it off the data.")
 ]
+Target = Annotated[
+    str,
+    typer.Option(metavar="COLUMN[,COLUMN]", help="Columns of a table to learn, by name or number."),
+]
+Group = Annotated[
+    Literal["auto", "none"],
+    typer.Option(help="Keep what belongs together on one side of the split, or do not."),
+]
 Budget = Annotated[
     str | None, typer.Option(help="Time for the whole command: 90s, 10m, 1h30m.", metavar="TIME")
 ]
@@ -79,13 +87,30 @@ def foveal(
 
 
 @app.command()
-def look(data: Data, test: Test = None, bad_files: Bad = "skip", as_json: Json = False) -> None:
+def look(
+    data: Data,
+    task: Task = "auto",
+    target: Target = "",
+    group: Group = "auto",
+    test: Test = None,
+    bad_files: Bad = "skip",
+    as_json: Json = False,
+) -> None:
     """Say what is there, and what is wrong with it."""
     with door() as progress:
         from .tables import show_card
         from .verbs.look import look as verb
+        from .verbs.source import columns
 
-        card = verb(data, bad_files=bad_files, test=test, progress=progress)
+        card = verb(
+            data,
+            task=task,
+            target=columns(target),
+            group=group,
+            bad_files=bad_files,
+            test=test,
+            progress=progress,
+        )
         _print(card.to_dict()) if as_json else show_card(card)
 
 
@@ -93,6 +118,8 @@ def look(data: Data, test: Test = None, bad_files: Bad = "skip", as_json: Json =
 def plan(
     data: Data,
     task: Task = "auto",
+    target: Target = "",
+    group: Group = "auto",
     test: Test = None,
     budget: Budget = None,
     epochs: Epochs = None,
@@ -109,10 +136,13 @@ def plan(
         from .record import write_json
         from .tables import show_plan
         from .verbs.plan import plan as verb
+        from .verbs.source import columns
 
         made = verb(
             data,
             task=task,
+            target=columns(target),
+            group=group,
             test=test,
             budget=span,
             epochs=epochs,
@@ -134,6 +164,8 @@ def train(
         Path | None, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")
     ] = None,
     task: Task = "auto",
+    target: Target = "",
+    group: Group = "auto",
     test: Test = None,
     budget: Budget = None,
     epochs: Epochs = None,
@@ -155,6 +187,7 @@ def train(
         raise usage("a resumed run keeps its own plan; give --resume RUN alone")
     with door(reuse_memory=True) as progress:
         from .tables import show_report
+        from .verbs.source import columns
         from .verbs.train import resume as again
         from .verbs.train import train as verb
 
@@ -165,6 +198,8 @@ def train(
             report = verb(
                 data,
                 task=task,
+                target=columns(target),
+                group=group,
                 test=test,
                 budget=span,
                 epochs=epochs,
@@ -199,7 +234,7 @@ def predict(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Answer for new files: one line each, with its probability."""
+    """Answer for new files: one line each, with how sure that is."""
     if out is not None and out.suffix.lower() not in {".jsonl", ".csv"}:
         raise usage(f"--out {out} must end in .jsonl or .csv")
     with door(reuse_memory=True) as progress:

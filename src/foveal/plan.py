@@ -14,6 +14,7 @@ from .record import from_plain, to_plain
 from .target import Number
 
 VERSION = 1
+PARTS = 4  # along each axis, of a grid that is pooled part by part
 Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 
 
@@ -114,7 +115,8 @@ class NetPart:
     moves one step along time before each convolution over space).
     down: how a stage halves: "max", "average", "stride", "blur".
     widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per
-    stage, one number per axis. pool: "average" or "max" over what is left of the grid.
+    stage, one number per axis. pool: "average" or "max" over what is left of the grid, or "grid":
+    the average of each part of it, four along each axis, so that places are told apart.
     hidden: widths of fully connected layers before the last one. scale: factor on the logits.
     """
 
@@ -131,11 +133,16 @@ class NetPart:
     norm: Literal["batch", "group", "channel"]
     activation: Literal["relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh"]
     gate: bool
-    pool: Literal["average", "max"]
+    pool: Literal["average", "max", "grid"]
     hidden: tuple[int, ...]
     dropout: float
     drop_path: float
     scale: float
+
+    @property
+    def places(self) -> int:
+        """Numbers of each channel that come to the head."""
+        return PARTS ** len(self.stem_kernel) if self.pool == "grid" else 1
 
 
 @dataclass(frozen=True, slots=True)

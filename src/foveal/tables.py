@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bars import clean
 from .card import Card
+from .drawing.words import learned, plain
 from .duration import spoken
 from .plan import Plan
 from .report import Report
@@ -38,9 +39,12 @@ def show_card(card: Card) -> None:
             "channels": f"{card.channels}" + (f"   files: {modes}" if modes else ""),
             "values": _values(card),
             "copies": f"{card.duplicate_count:,} samples repeat another" * bool(card.duplicates),
+            "to learn": _aim(card),
+            "groups": _groups(card),
         },
     )
     _classes(out, card)
+    _targets(out, card)
     for group in card.duplicates[:MOST_NAMES]:
         out.print(clean(f"  same picture: {' = '.join(group[:MOST_NAMES])}"))
     for reason, count in Counter(s.reason for s in card.skipped).most_common():
@@ -56,9 +60,8 @@ def show_plan(plan: Plan) -> None:
 
     out = _console()
     span = f"{plan.fit.epochs:g} epochs" if plan.budget is None else spoken(plan.budget)
-    out.print(
-        f"{plan.task} {len(plan.classes)} classes in {span}: number, value, why", style="bold"
-    )
+    what = clean(f"{plan.task} {learned(plan)} in {span}: number, value, why")
+    out.print(what, style="bold")
     for part in ("", *PARTS):
         out.print(part, style="bold")
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -124,7 +127,39 @@ def _values(card: Card) -> str:
     return f"{card.dtype}, {low:g} to {high:g}, mean {mean}"
 
 
+def _aim(card: Card) -> str:
+    """What is to be learned, and how that was told where there was a choice."""
+    kinds = {
+        "label": f"one of {len(card.classes)} classes",
+        "labels": f"any of {len(card.classes)} classes",
+        "numbers": ", ".join(number.name for number in card.numbers[:MOST_CLASSES]),
+    }
+    why = card.why.get("target", "")
+    return f"{kinds[card.target]} ({why})" if why else kinds[card.target]
+
+
+def _groups(card: Card) -> str:
+    why = card.why.get("groups", "")
+    return f"{card.groups:,}: {why}" if card.groups else why
+
+
+def _targets(out: Console, card: Card) -> None:
+    from rich.table import Table
+
+    if not card.numbers:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("number", overflow="fold")
+    table.add_column("mean", justify="right")
+    table.add_column("spread", justify="right")
+    for number in card.numbers[:MOST_CLASSES]:
+        table.add_row(clean(number.name), plain(number.mean), plain(number.std))
+    out.print(table)
+
+
 def _classes(out: Console, card: Card) -> None:
+    if not card.classes:
+        return
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)

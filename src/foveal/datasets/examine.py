@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..card import PARTS, Card, Skipped
+from .aims import Aims
 from .facts import Facts
 from .listing import Listing
 
@@ -24,16 +25,14 @@ def examine(listing: Listing, facts: Facts) -> Card:
     sizes = facts.sizes[good]
     copies = Copies(hashes)
     present = {name: parts == i for i, name in enumerate(PARTS) if name in listing.has_parts}
-    counts = {
-        name: np.bincount(labels[here & (labels >= 0)], minlength=len(listing.classes))
-        for name, here in present.items()
-    }
+    aims = Aims(listing, good)
+    counts = {name: aims.counts(here) for name, here in present.items()}
     groups = copies.groups()[:GROUPS_SHOWN]
     return Card(
         path=listing.path,
         layout=listing.layout,
         name=listing.name,
-        target="label",
+        target=listing.target,
         channels=form.channels,
         dtype=form.dtype,
         parts={name: int(here.sum()) for name, here in present.items()},
@@ -50,13 +49,16 @@ def examine(listing: Listing, facts: Facts) -> Card:
         skipped=_skipped(listing, facts),
         duplicates=tuple(tuple(listing.keys[good[r]] for r in g[:KEYS_SHOWN]) for g in groups),
         duplicate_count=copies.count,
-        doubts=tuple(_doubts(listing, facts, copies, counts)),
-        digest=_digest(hashes, labels, parts, listing.classes),
+        doubts=tuple(_doubts(listing, facts, copies, counts, aims)),
+        digest=_digest(hashes, labels, parts, listing, aims.values),
         size=form.size,
         fit=form.fit,
         axes=form.axes,
         scale=form.scale,
-        why=dict(form.why),
+        why={**form.why, **aims.why()},
+        numbers=aims.numbers(parts),
+        groups=aims.groups(),
+        columns=listing.columns,
     )
 
 
@@ -93,13 +95,18 @@ class Copies:
 
 
 def _doubts(
-    listing: Listing, facts: Facts, copies: Copies, counts: dict[str, NDArray[np.intp]]
+    listing: Listing,
+    facts: Facts,
+    copies: Copies,
+    counts: dict[str, NDArray[np.intp]],
+    aims: Aims,
 ) -> Iterator[str]:
     good = np.flatnonzero(~facts.bad)
     yield from _bad_files(listing, facts)
     yield from _shapes(facts, good)
-    yield from _copies(copies, listing.labels[good], listing.parts[good])
+    yield from _copies(copies, aims.kinds(), listing.parts[good])
     yield from _classes(listing, counts)
+    yield from aims.doubts()
     yield from _modes_met(facts, good)
     flat = int(facts.flat[good].sum())
     if flat:
@@ -137,11 +144,11 @@ def _shapes(facts: Facts, good: NDArray[np.intp]) -> Iterator[str]:
         )
 
 
-def _copies(copies: Copies, labels: NDArray[np.int32], parts: NDArray[np.int8]) -> Iterator[str]:
+def _copies(copies: Copies, kinds: NDArray[np.int64], parts: NDArray[np.int8]) -> Iterator[str]:
     if not copies.count:
         return
     yield f"{_many(copies.count, 'sample is an exact copy', 'samples are exact copies')} of another"
-    across, torn = copies.differing(parts), copies.differing(labels)
+    across, torn = copies.differing(parts), copies.differing(kinds)
     if across:
         yield (
             f"{_many(across, 'sample lies', 'samples lie')} in two given parts: "
@@ -160,7 +167,7 @@ def _classes(listing: Listing, counts: dict[str, NDArray[np.intp]]) -> Iterator[
     few = [listing.classes[i] for i in np.flatnonzero((total > 0) & (total < FEW))]
     if few:
         yield f"under {FEW} samples of {_names(few)}"
-    if len(listing.classes) == 1:
+    if len(listing.classes) == 1 and listing.target == "label":
         yield "there is only one class: nothing to tell apart"
     there = total[total > 0]
     if len(there) and there.max() > IMBALANCE * there.min():
@@ -168,9 +175,10 @@ def _classes(listing: Listing, counts: dict[str, NDArray[np.intp]]) -> Iterator[
             listing.classes[i]
             for i in (np.argmax(total), np.argmin(total + (total == 0) * there.max()))
         )
+        look = "balanced accuracy" if listing.target == "label" else "each class by itself"
         yield (
             f"{most!r} has {there.max() / there.min():.0f} times as many samples as {least!r}: "
-            "look at balanced accuracy"
+            f"look at {look}"
         )
 
 
@@ -191,12 +199,15 @@ def _digest(
     hashes: NDArray[np.uint64],
     labels: NDArray[np.int32],
     parts: NDArray[np.int8],
-    classes: tuple[str, ...],
+    listing: Listing,
+    values: NDArray[np.float32] | None,
 ) -> str:
-    """One hash of all content, labels and parts, whatever the order of the files."""
-    order = np.lexsort((parts, labels, hashes))
-    mixed = hashlib.blake2b("\0".join(classes).encode("utf-8", "surrogatepass"), digest_size=16)
-    for column in (hashes, labels, parts):
+    """One hash of all content, targets and parts, whatever the order of the files."""
+    columns = () if values is None else tuple(values.T[::-1])
+    order = np.lexsort((*columns, parts, labels, hashes))
+    names = "\0".join((*listing.classes, *listing.outputs))
+    mixed = hashlib.blake2b(names.encode("utf-8", "surrogatepass"), digest_size=16)
+    for column in (hashes, labels, parts, *columns):
         mixed.update(column[order].tobytes())
     return mixed.hexdigest()
 

@@ -11,6 +11,7 @@ from ..card import PARTS, Skipped
 from ..grid import Sample
 from .listing import Listing, check_classes, parts_present, stamp_of
 from .names import Names, natural
+from .targets import brought, matched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +23,17 @@ def joined(first: Listing, test: Listing) -> Listing:
     Of ``test`` its own test part is taken when it has one, else all of it. Classes are matched
     by name. Raises: DataError when ``test`` holds a class that ``first`` does not train.
     """
+    test = brought(test, first.target)
     kept = np.flatnonzero(first.parts != PARTS.index("test"))
     mine = np.flatnonzero(test.parts == PARTS.index("test"))
     if not len(mine):
         mine = np.arange(len(test))
     classes = tuple(sorted({*first.classes, *test.classes}, key=natural))
-    labels = np.concatenate([_renamed(first, classes)[kept], _renamed(test, classes)[mine]])
+    sides = ((first, kept), (test, mine))
+    labels = np.concatenate([_renamed(side, classes)[rows] for side, rows in sides])
+    values = None
+    if first.target != "label":
+        values = np.concatenate([matched(s, classes, first.outputs)[rows] for s, rows in sides])
     parts = np.concatenate([first.parts[kept], np.full(len(mine), 2, np.int8)])
     aside = len(first) - len(kept)
     note = (Skipped("the set's own test part", f"{aside} items: another test set was given"),)
@@ -47,12 +53,33 @@ def joined(first: Listing, test: Listing) -> Listing:
             read=_reader(first, kept, test, mine),
             stamp=stamp_of(first.stamp, test.stamp, "joined"),
             left_out=first.left_out + test.left_out + (note if aside else ()),
+            target=first.target,
+            values=values,
+            outputs=first.outputs,
+            groups=_groups(first, kept, test, mine),
+            group_why=first.group_why or test.group_why,
+            target_why=first.target_why,
+            columns=first.columns,
         )
     )
 
 
+def _groups(
+    first: Listing, kept: NDArray[np.intp], test: Listing, mine: NDArray[np.intp]
+) -> NDArray[np.int64] | None:
+    """Groups of both; those of one set are none of the other's."""
+    if first.groups is None and test.groups is None:
+        return None
+    one = np.full(len(first), -1, np.int64) if first.groups is None else first.groups
+    two = np.full(len(test), -1, np.int64) if test.groups is None else test.groups
+    above = int(one.max(initial=-1)) + 1
+    return np.concatenate([one[kept], np.where(two < 0, -1, two + above)[mine]])
+
+
 def _renamed(listing: Listing, classes: tuple[str, ...]) -> NDArray[np.int32]:
-    """The labels of ``listing`` as positions in ``classes``."""
+    """The labels of ``listing`` as positions in ``classes``; as they are where values count."""
+    if listing.target != "label":
+        return listing.labels
     place = np.array([*(classes.index(name) for name in listing.classes), -1], np.int32)
     return place[listing.labels]
 

@@ -33,6 +33,7 @@ class Listing:
         values: (N, K) targets where there is no single class: 0 or 1 per class, or the numbers.
         groups: (N,) items of one number stay on one side of a split (a patient, a speaker, a
             stretch of a drive); None where each stands alone. group_why: how that was told.
+        target_why: how it was told what is to be learned. columns: of a table, that it comes from.
         parts: (N,) 0 train, 1 validation, 2 test. has_parts: the parts that the data itself
             brings ("train", "test"); a set without a split has only "train".
         classes: names in natural order, from all parts together.
@@ -58,6 +59,8 @@ class Listing:
     outputs: tuple[str, ...] = ()
     groups: NDArray[np.int64] | None = None
     group_why: str = ""
+    target_why: str = ""
+    columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -98,9 +101,9 @@ def check_classes(listing: Listing) -> Listing:
     """
     if "train" not in listing.has_parts:
         return listing
-    learned = np.unique(listing.labels[listing.parts == 0])
+    learned = _there(listing, 0)
     for part in range(1, len(PARTS)):
-        here = np.unique(listing.labels[listing.parts == part])
+        here = _there(listing, part)
         unknown = [listing.classes[i] for i in here if i >= 0 and i not in learned]
         if unknown:
             raise DataError(
@@ -110,3 +113,13 @@ def check_classes(listing: Listing) -> Listing:
                 mend="give both parts the same class names, or take these items out",
             )
     return listing
+
+
+def _there(listing: Listing, part: int) -> NDArray[np.integer]:
+    """The classes that occur in a part; nothing where numbers are to be learned."""
+    here = listing.parts == part
+    if listing.target == "label":
+        return np.unique(listing.labels[here])
+    if listing.target == "numbers" or listing.values is None:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero((listing.values[here] > 0).any(0))

@@ -185,14 +185,16 @@ def _judge(listing: Listing, facts: Facts, bad_files: str, limit: float) -> None
     ]
     if bad_files == "stop":
         raise _stopped(errors[0])
-    classes = len(listing.classes) + 1  # items without a label are a class of their own
+    classes = max(len(listing.classes), 1) + 1  # items without a label are a class of their own
     count = np.bincount(listing.labels + 1, minlength=classes)
     lost = np.bincount(listing.labels[bad] + 1, minlength=classes)
     allowed = forgiven(count, limit)
     if (lost <= allowed).all():
         return
     worst = int(np.argmax(lost - allowed))
-    name = repr(listing.classes[worst - 1]) if worst else "the items without a label"
+    alone = listing.target == "label"
+    name = "the items" if worst else "the items without a label"
+    name = repr(listing.classes[worst - 1]) if worst and alone else name
     what = f"{lost[worst]} of {count[worst]} files of {name} cannot be used"
     raise _too_many(listing, f"{what} ({len(bad)} of {len(listing)} in all)", errors)
 

@@ -42,7 +42,7 @@ def _class_to_number(listing: Listing) -> Listing:
         values=known[listing.labels][:, None],
         labels=np.minimum(listing.labels, 0),
         classes=(),
-        outputs=listing.outputs[:1] or ("number",),
+        outputs=listing.columns[:1] or ("y",),
     )
 
 
@@ -102,13 +102,13 @@ def matched(listing: Listing, classes: Sequence[str], numbers: Sequence[str]) ->
     """Targets as a model with these ``classes`` or ``numbers`` knows them, matched by name.
 
     ``(N,)`` positions in ``classes`` (-1 for none), or ``(N, K)`` values. A class that the set
-    lacks is on none of its items. A single number may bear another name.
+    lacks is on none of its items. A single number that comes from no table has no name to match.
 
     Raises: DataError for a name that the model does not know, or a number that is missing.
     """
     if listing.target == "numbers":
         values = _values(listing)
-        if len(numbers) == len(listing.outputs) == 1:
+        if len(numbers) == len(listing.outputs) == 1 and not listing.columns:
             return values
         for name in numbers:
             if name not in listing.outputs:

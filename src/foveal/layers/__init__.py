@@ -12,7 +12,7 @@ from .gate import SqueezeExcite
 from .mask import hide, strided
 from .memory import channels_last, kernels_channels_last
 from .norm import BatchNorm, ChannelNorm, GroupNorm, norm
-from .pooling import AdaptivePool, AveragePool, GlobalPool, MaxPool
+from .pooling import AdaptivePool, AveragePool, GlobalPool, GridPool, MaxPool
 from .resample import resize
 from .whiten import Whiten
 
@@ -27,6 +27,7 @@ __all__ = [
     "Dense",
     "DropPath",
     "GlobalPool",
+    "GridPool",
     "GroupNorm",
     "MaxBlurPool",
     "MaxPool",

@@ -18,6 +18,7 @@ from ..layers import (
     Dense,
     DropPath,
     GlobalPool,
+    GridPool,
     GroupNorm,
     SqueezeExcite,
     TransposedConvolution,
@@ -28,7 +29,7 @@ from .receptive_field import INPUT, Operation, ReceptiveField, receptive_fields
 # These look at the whole grid to set a scale, which by custom is not counted as seeing.
 _PASSES = (BatchNorm, ChannelNorm, GroupNorm, SqueezeExcite, DropPath, nn.Identity)
 _PASSES_IN_TORCH = ("activation", "dropout", "batchnorm", "normalization", "instancenorm")
-_SEES_ALL = (GlobalPool, AdaptivePool, Dense, nn.Linear, nn.Flatten)
+_SEES_ALL = (GlobalPool, GridPool, AdaptivePool, Dense, nn.Linear, nn.Flatten)
 _JOINS: tuple[Callable[..., Any], ...] = (
     operator.add,
     operator.iadd,

@@ -9,19 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
-from ..layers import Dense, GlobalPool
+from ..layers import Dense, GlobalPool, GridPool
 from ..layers import activation as activate
-from ..plan import NetPart
+from ..plan import PARTS, NetPart
 
 
 class PooledHead(nn.Module):
     """One output vector per sample: pool the real cells, then fully connected layers.
 
     Args:
-        inputs: C, channels of the features.
+        inputs: channels of the features, times the parts of the grid where ``pool`` is "grid".
         outputs: K, numbers per sample (classes, or regressed values).
         hidden: widths of fully connected layers before the last one.
-        pool: "average" or "max" over the grid.
+        pool: "average" or "max" over the grid, or "grid": the average of each of its parts.
         dropout: share of features dropped before each fully connected layer, in training.
         scale: factor on what the last layer makes of its features; its bias is not scaled, so
             features of zero yield the prior.
@@ -41,14 +41,14 @@ class PooledHead(nn.Module):
         outputs: int,
         *,
         hidden: tuple[int, ...] = (),
-        pool: Literal["average", "max"] = "average",
+        pool: Literal["average", "max", "grid"] = "average",
         dropout: float = 0.0,
         scale: float = 1.0,
         prior: Tensor | None = None,
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        self.pool = GlobalPool(pool)
+        self.pool = GridPool(PARTS) if pool == "grid" else GlobalPool(pool)
         widths = (inputs, *hidden)
         self.hidden = nn.ModuleList(Dense(a, b, dropout=dropout) for a, b in pairwise(widths))
         self.activation = activate(activation)
@@ -82,7 +82,7 @@ def planned_head(
 ) -> PooledHead:
     """The pooled head that a plan's network asks for, on ``inputs`` channels."""
     return PooledHead(
-        inputs,
+        inputs * net.places,
         outputs,
         hidden=net.hidden,
         pool=net.pool,

@@ -103,6 +103,7 @@ def macs(net: NetPart, size: Shape, channels: int, outputs: int) -> int:
         total += math.prod(first) * math.prod(kernel) * before * width
         total += (depth - 1) * math.prod(after) * math.prod(kernel) * width * width
         before, size = width, after
+    before *= net.places
     for hidden in net.hidden:
         total += before * hidden
         before = hidden

@@ -37,13 +37,19 @@ def check(card: Card) -> None:
 
 
 def planned(plan: Plan, card: Card) -> Plan:
-    """No label smoothing, and no head that starts small: numbers are standardised."""
+    """Places told apart where every sample fills the grid; hardly any shift; no smoothing."""
     why = {
-        **plan.why,
         "fit.label_smoothing": "numbers are no classes: nothing to smooth",
         "fit.weights": "every number is standardised by its spread, so all weigh the same",
+        "augment.translate": "a number may change with where a thing lies: shifted by a cell only",
     }
-    return replace(replace_part(plan, "fit", label_smoothing=0.0), why=why)
+    shift = tuple(min(cells, 1) for cells in plan.augment.translate)
+    plan = replace_part(plan, "augment", translate=shift)
+    plan = replace_part(plan, "fit", label_smoothing=0.0)
+    if plan.data.fit != "ragged":
+        plan = replace_part(plan, "net", pool="grid")
+        why["net.pool"] = "a number may depend on where a thing lies: four parts along each axis"
+    return replace(plan, why={**plan.why, **why})
 
 
 def encode(y: Any, plan: Plan) -> Tensor:
@@ -149,7 +155,7 @@ def ramps(rank: int) -> list[Sample]:
     return [
         Sample(
             f"ramp{i}",
-            noise.normal(i / 4, 0.1, (1, *grid.size)).astype(np.float32),
+            noise.normal((i - 5.5) / 4, 0.1, (1, *grid.size)).astype(np.float32),
             grid,
             (10.0 * i, 100.0 - 5 * i),
         )

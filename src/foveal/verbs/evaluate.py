@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..datasets.listing import Listing
-    from ..grid import Axis, Batch
+    from ..grid import Batch
     from .model import Model
 
 TOGETHER = 128  # samples per forward pass
@@ -46,7 +46,7 @@ def evaluate_model(
     from ..tasks import Answers
 
     started = time.monotonic()
-    listing, targets = _known(model, _listing(data, y, model.plan.axes))
+    listing, targets = _known(model, _listing(data, y, model))
     positions = np.flatnonzero(_judged(listing) & (listing.labels >= 0))
     reader = _Reader(model, listing, positions)
     with progress.bar("judging", len(positions)) as tick:
@@ -144,7 +144,7 @@ class _Reader:
         return picture(x, low=data.low, high=data.high)
 
 
-def _listing(data: Any, y: Sequence[Any] | None, axes: tuple[Axis, ...]) -> Listing:
+def _listing(data: Any, y: Sequence[Any] | None, model: Model) -> Listing:
     from ..datasets.layouts import find_listing, from_arrays
 
     if isinstance(data, str | Path):
@@ -154,12 +154,15 @@ def _listing(data: Any, y: Sequence[Any] | None, axes: tuple[Axis, ...]) -> List
                 where=str(data),
                 mend="leave y out, or give the samples as an array",
             )
-        return find_listing(data)
+        try:
+            return find_listing(data, target=model.card.columns)
+        except DataError:  # a table without such columns; whether others will do is seen by name
+            return find_listing(data)
     if y is None:
         raise DataError(
             "arrays were given without their labels", where="evaluate", mend="give y as well"
         )
-    return from_arrays(data, np.asarray(y), axes=axes)
+    return from_arrays(data, np.asarray(y), axes=model.plan.axes)
 
 
 def _judged(listing: Listing) -> NDArray[np.bool_]:

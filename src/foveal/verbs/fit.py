@@ -22,6 +22,9 @@ def fit(
     *,
     x_test: Any = None,
     y_test: Sequence[Any] | None = None,
+    task: str = "auto",
+    target: Sequence[str] = (),
+    group: str = "auto",
     budget: str | float | None = "5m",
     epochs: float | None = None,
     out: str | Path | None = None,
@@ -35,8 +38,11 @@ def fit(
 
     Args:
         data: a path as `foveal train` takes it, or an array ``(N, *S)`` or ``(N, *S, C)``.
-        y: one class per sample, for arrays: names or numbers.
+        y: for arrays: one class per sample ``(N,)``, as names or whole numbers; numbers to be
+            told, ``(N,)`` or ``(N, K)``; or rows of 0 and 1 ``(N, K)``, any of K classes.
         x_test, y_test: a test part; held back from ``data`` when None.
+        task: what to learn; "auto" reads it off the targets. target, group: as for `train`; for a
+            path only.
         budget: time for everything, as "5m", "90s" or seconds; ignored when ``epochs`` is given.
         out: the run folder; a new temporary one when None.
 
@@ -46,14 +52,16 @@ def fit(
 
     started = time.monotonic()
     limit = None if epochs is not None or budget is None else seconds(budget)
-    wish = Wish("auto", limit, epochs, seed, symmetry, changes or {})
+    wish = Wish(task, limit, epochs, seed, symmetry, changes or {})
     source = None
     if isinstance(data, str | Path):
         _alone(data, y, x_test, y_test)
-        source = Source(str(data))
-        survey = examine(source, progress=progress)
+        source = Source(str(data), target=tuple(target), group=group)
+        survey = examine(source, task=task, progress=progress)
     else:
-        survey = examine_arrays(data, y, x_test=x_test, y_test=y_test, name=name, progress=progress)
+        survey = examine_arrays(
+            data, y, x_test=x_test, y_test=y_test, name=name, task=task, progress=progress
+        )
     folder = Path(tempfile.mkdtemp(prefix="foveal-")) if out is None else Path(out)
     train_survey(survey, wish, source, folder, started, progress)
     return load(folder)

@@ -214,7 +214,7 @@ def _least_weights(plan: Plan) -> int:
     net = plan.net
     widths = (plan.data.channels, net.stem_width, *net.widths)
     kernels, depths = (net.stem_kernel, *net.kernels), (1, *net.depths)
-    dense = pairwise((net.widths[-1:] or (1,)) + net.hidden + (plan.outputs,))
+    dense = pairwise((net.widths[-1] * net.places, *net.hidden, plan.outputs))
     return sum(a * b for a, b in dense) + sum(
         (inputs + (depth - 1) * outputs) * outputs * prod(kernel)
         for (inputs, outputs), kernel, depth in zip(pairwise(widths), kernels, depths, strict=False)

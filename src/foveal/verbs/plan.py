@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PlanError
@@ -38,6 +39,8 @@ def plan(
     path: str | Path,
     *,
     task: str = "auto",
+    target: Sequence[str] = (),
+    group: str = "auto",
     test: str | Path | None = None,
     budget: float | None = None,
     epochs: float | None = None,
@@ -55,7 +58,8 @@ def plan(
     """
     wish = Wish(task, budget, epochs, seed, symmetry, changes or {})
     check(wish)
-    survey = examine(Source(str(path), str(test) if test else None, bad_files), progress=progress)
+    source = Source(str(path), str(test) if test else None, bad_files, tuple(target), group)
+    survey = examine(source, task=task, progress=progress)
     made, survey, split = draw(survey, wish, progress=progress)
     from .prepare_run import measured, part, timed
 
@@ -141,13 +145,16 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
         return ()
     import numpy as np
 
-    from ..planner.symmetry import mirror_evidence
+    from ..planner.symmetry import mirror_evidence, mirror_evidence_of_values
 
     rng = np.random.default_rng(plan.seed)
     rows = np.sort(rng.permutation(split.train)[:LOOKED_AT])
     axes = [(a.name, a.mirrors) for a in plan.axes]
     x = survey.store.gather(rows).numpy()
-    return mirror_evidence(x, survey.strata[rows], axes, plan.seed)
+    targets = survey.targets(rows)
+    if survey.card.target == "label":
+        return mirror_evidence(x, targets, axes, plan.seed)
+    return mirror_evidence_of_values(x, targets, axes, plan.seed)
 
 
 def check(wish: Wish) -> None:

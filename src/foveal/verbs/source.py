@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError
@@ -20,12 +20,16 @@ class Source:
     """Where a run's data comes from; kept in the run folder, so that it can be resumed.
 
     path: file or folder. test: another one that holds the test part. bad_files: "skip" or
-    "stop".
+    "stop". target: columns of a table to be learned, by name or number; none: its own choice.
+    group: "auto" keeps together what was seen to belong together; "none" lets each sample stand
+    alone.
     """
 
     path: str
     test: str | None = None
     bad_files: str = "skip"
+    target: tuple[str, ...] = ()
+    group: str = "auto"
 
     def to_dict(self) -> dict[str, object]:
         return to_plain(self)
@@ -35,16 +39,53 @@ class Source:
         return from_plain(Source, values, where)
 
 
-def examine(source: Source, *, progress: Progress = SILENT) -> Survey:
-    """List, decode, check and cache what ``source`` names.
+def columns(target: str) -> tuple[str, ...]:
+    """The columns in "age" or "x, y", as the command line takes them."""
+    return tuple(name.strip() for name in target.split(",") if name.strip())
 
-    Raises: DataError when nothing usable is found, or too much of it is broken.
+
+def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) -> Survey:
+    """List, decode, check and cache what ``source`` names, with targets as ``task`` wants them.
+
+    Raises: DataError when nothing usable is found, too much of it is broken, or the targets are
+        not such.
     """
     from ..datasets.layouts import find_listing
 
-    return surveyed(
-        find_listing(source.path, test=source.test), source.bad_files, progress=progress
-    )
+    listing = find_listing(source.path, test=source.test, target=source.target)
+    if source.target and not listing.columns:
+        raise DataError(
+            f"{', '.join(map(repr, source.target))} was asked for, but {listing.layout} have no "
+            "columns",
+            where="--target",
+            mend="leave it out, or give a table with such a column",
+        )
+    listing = _grouped(_aimed(listing, task), source.group)
+    return surveyed(listing, source.bad_files, progress=progress)
+
+
+def _aimed(listing: Listing, task: str) -> Listing:
+    """The listing with targets of the kind that ``task`` wants; "auto" takes them as they are."""
+    if task == "auto":
+        return listing
+    from ..datasets.targets import brought
+    from ..planner.task import task_named
+
+    return brought(listing, task_named(task).target)
+
+
+def _grouped(listing: Listing, group: str) -> Listing:
+    """The listing with the groups that were found, or without. Raises: DataError otherwise."""
+    if group == "auto":
+        return listing
+    if group != "none":
+        raise DataError(
+            f"groups by {group!r} are not known",
+            where="--group",
+            mend="give auto (what belongs together stays together) or none",
+        )
+    why = f"set by you: each sample stands alone ({listing.group_why})"
+    return replace(listing, groups=None, group_why=why if listing.group_why else "")
 
 
 def examine_arrays(
@@ -54,6 +95,7 @@ def examine_arrays(
     x_test: Any = None,
     y_test: Sequence[Any] | None = None,
     name: str = "arrays",
+    task: str = "auto",
     progress: Progress = SILENT,
 ) -> Survey:
     """The same for arrays in memory."""
@@ -65,7 +107,7 @@ def examine_arrays(
         raise DataError(
             "arrays were given without their labels",
             where="fit",
-            mend="give y, one class per sample, or the path of a folder",
+            mend="give y, a class, classes or numbers per sample, or the path of a folder",
         )
     if (x_test is None) != (y_test is None):
         raise DataError(
@@ -74,7 +116,7 @@ def examine_arrays(
             mend="give both, or neither: a test part is then held back from the data",
         )
     test = None if x_test is None or y_test is None else (x_test, np.asarray(y_test))
-    listing = from_arrays(x, np.asarray(y), test=test, name=name)
+    listing = _aimed(from_arrays(x, np.asarray(y), test=test, name=name), task)
     return surveyed(listing, "stop", remember=False, progress=progress)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def train(
     path: str | Path,
     *,
     task: str = "auto",
+    target: Sequence[str] = (),
+    group: str = "auto",
     test: str | Path | None = None,
     budget: float | None = None,
     epochs: float | None = None,
@@ -50,17 +53,19 @@ def train(
 ) -> Report:
     """Train on a data set, judge once on its test part, and leave a run folder.
 
+    task: the name of a task; "auto" reads it off the targets. target: columns of a table to be
+    learned. group: "auto" keeps what belongs together on one side of a split, "none" does not.
     budget: seconds for the whole command, from ``started`` (a `time.monotonic` value; now when
     None) to the report. out: the run folder; ``runs/<name>`` when None, numbered when taken.
     Raises: DataError, PlanError, RunError with how to mend; Interrupted after saving.
     """
     started = time.monotonic() if started is None else started
-    source = Source(str(path), str(test) if test else None, bad_files)
+    source = Source(str(path), str(test) if test else None, bad_files, tuple(target), group)
     wish = Wish(task, budget, epochs, seed, symmetry, changes or {})
     check(wish)
     with new_run(out, Path(path).absolute().stem) as run:
         note(run, source, wish)
-        return _begin(run, examine(source, progress=progress), wish, started, progress)
+        return _begin(run, examine(source, task=task, progress=progress), wish, started, progress)
 
 
 def train_survey(
@@ -97,7 +102,8 @@ def resume(run: str | Path, *, started: float | None = None, progress: Progress 
     with held(run), stoppable(run):
         if not (run / "plan.json").exists():
             source, wish = noted(run)
-            return _begin(run, examine(source, progress=progress), wish, started, progress)
+            survey = examine(source, task=wish.task, progress=progress)
+            return _begin(run, survey, wish, started, progress)
         # What had it until now may just have finished it.
         return _finished(run, progress) or _go_on(run, started, progress)
 
@@ -138,7 +144,7 @@ def _go_on(run: Path, started: float, progress: Progress) -> Report:
     before = how_begun(run, plan)
     check_plan(run, plan, before.plan)
     source = source_of(run)
-    survey = examine(source, progress=progress)
+    survey = examine(source, task=plan.task, progress=progress)
     card = Card.from_dict(read_json(run / "card.json"), str(run / "card.json"))
     if card.digest != survey.card.digest:
         raise RunError(

@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,10 +25,12 @@ _ALONE = (".csv", ".tsv", ".npz", ".npy")
 @dataclass(frozen=True, slots=True)
 class Place:
     """What the user pointed at. ``source`` holds the files of a folder or an archive; it is
-    None where ``path`` is a single file (a table, an array)."""
+    None where ``path`` is a single file (a table, an array). ``target`` names the columns that
+    the user wants to be learned; without any the choice is the layout's."""
 
     path: Path
     source: Source | None
+    target: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,21 +53,24 @@ class Layout:
     listing: Callable[[Place], Listing]
 
 
-def find_listing(path: str | Path, *, test: str | Path | None = None) -> Listing:
-    """Every item found at ``path``, by the first layout that fits; ``test`` names a test set
-    kept elsewhere.
+def find_listing(
+    path: str | Path, *, test: str | Path | None = None, target: Sequence[str] = ()
+) -> Listing:
+    """Every item found at ``path``, by the first layout that fits.
 
+    test: a test set kept elsewhere. target: the columns of a table to be learned; what is no
+    table goes by its own way.
     Raises: DataError when nothing is there, no layout fits, or the classes do not match.
     """
-    listing = _one(Path(path))
+    listing = _one(Path(path), target)
     if test is None:
         return check_classes(listing)
-    return joined(listing, _one(Path(test)))
+    return joined(listing, _one(Path(test), target))
 
 
-def _one(path: Path) -> Listing:
+def _one(path: Path, target: Sequence[str]) -> Listing:
     single = os.path.isfile(path) and path.suffix.lower() in _ALONE
-    place = Place(path, None if single else open_source(path))
+    place = Place(path, None if single else open_source(path), tuple(target))
     for layout in _layouts():
         if layout.fits(place):
             return layout.listing(place)

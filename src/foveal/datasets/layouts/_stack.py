@@ -13,8 +13,8 @@ import numpy as np
 from ...errors import DataError
 from ...grid import Axis, Sample
 from ...readers.array import Rows, as_sample
-from ..listing import Listing, encode, parts_present, stamp_of
-from ._parts import with_label
+from ..listing import Listing, parts_present, stamp_of
+from ._targets import of_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """One stack: ``x`` ``(N, ...)``, in memory or on disk; ``y`` ``(N,)`` or ``(N, 1)``."""
+    """One stack: ``x`` ``(N, ...)``, in memory or on disk; ``y`` ``(N,)`` or
+    ``(N, K)``."""
 
     name: str
     part: int
@@ -71,9 +72,8 @@ def stacked(
 
     Raises: DataError when labels and items do not pair, or the stacks differ in shape.
     """
-    names: list[str | None] = []
     for piece in pieces:
-        names += _class_names(piece, str(path))
+        _check(piece, str(path))
     shapes = {piece.x.shape[1:] for piece in pieces}
     if len(shapes) > 1:
         raise DataError(
@@ -81,21 +81,22 @@ def stacked(
             where=str(path),
             mend="give all parts the same shape",
         )
-    labels, classes = encode(names, str(path))
+    targets = of_arrays([p.y for p in pieces], [p.name for p in pieces], str(path))
     keys = _Keys([p.name for p in pieces], [len(p.x) for p in pieces])
     parts = np.repeat(np.array([p.part for p in pieces], np.int8), [len(p.x) for p in pieces])
-    return Listing(
+    listing = Listing(
         path=str(path),
         name=name,
         layout=layout,
         keys=keys,
-        labels=labels,
+        labels=targets.labels,
         parts=parts,
         has_parts=parts_present(parts),
-        classes=classes,
-        read=with_label(_reader(pieces, keys, axes), labels, classes),
-        stamp=stamp_of(stamp, layout, labels, parts, classes, axes),
+        classes=targets.classes,
+        read=_reader(pieces, keys, axes),
+        stamp=stamp_of(stamp, layout, targets.labels, parts, targets.classes, axes),
     )
+    return targets.placed(listing)
 
 
 def _reader(
@@ -109,31 +110,17 @@ def _reader(
     return read
 
 
-def _class_names(piece: Piece, path: str) -> list[str | None]:
-    """One class name per row: whole numbers in digits, text as it is."""
+def _check(piece: Piece, path: str) -> None:
+    """Raises: DataError when a stack is none, or has other than one row of targets per item."""
     if len(piece.x.shape) < 2 or piece.x.dtype.kind not in "biuf":
         raise DataError(
             f"{piece.name} is not a stack of items: shape {piece.x.shape} of {piece.x.dtype}",
             where=path,
             mend="give an array of numbers (N, ...), with one row per item",
         )
-    y = piece.y.reshape(len(piece.y), -1) if piece.y.ndim else piece.y.reshape(0, 1)
-    if y.shape != (len(piece.x), 1):
+    if len(piece.y.shape) not in (1, 2) or len(piece.y) != len(piece.x) or 0 in piece.y.shape[1:]:
         raise DataError(
             f"{piece.name} has {len(piece.x)} items, but labels of shape {piece.y.shape}",
             where=path,
-            mend="give one label per item: shape (N,) or (N, 1)",
+            mend="give one label per item, shape (N,) or (N, 1), or (N, K) for several",
         )
-    values = y[:, 0]
-    if values.dtype.kind == "f":
-        floats = values.astype(np.float64)
-        if not np.isfinite(floats).all() or (floats != np.round(floats)).any():
-            raise DataError(
-                f"the labels of {piece.name} are not whole numbers",
-                where=path,
-                mend="give classes as whole numbers or as text",
-            )
-        values = floats.astype(np.int64)
-    if values.dtype.kind == "S":
-        return [value.decode("utf-8", "replace") for value in values.tolist()]
-    return [str(value) for value in values.tolist()]

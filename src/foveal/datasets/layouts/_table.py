@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...errors import DataError
 
+# What the simulator of Udacity's self-driving course writes, without a line that says so.
+SIMULATOR = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 _DELIMITERS = ",;\t|"
 
 
@@ -21,9 +24,11 @@ class Table:
     ragged: list[tuple[int, int]]
 
 
-def parse(content: bytes, where: str) -> Table:
+def parse(content: bytes, where: str, is_file: Callable[[str], bool] = lambda cell: False) -> Table:
     """The table in ``content``: UTF-8 or, with its mark, UTF-16; cells apart by , ; | or tab.
 
+    Where a cell of the first line ``is_file``, the table has no line with names: its columns are
+    then called 1, 2, 3, ..., or as is known of the log of a driving simulator.
     Raises: DataError when it is no text, has no header, or a cell does not end.
     """
     text = _decoded(content, where)
@@ -34,6 +39,9 @@ def parse(content: bytes, where: str) -> Table:
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = tuple(cell.strip() for cell in next(lines, []))
+        if any(map(is_file, header)):
+            rows.append((lines.line_num, list(header)))
+            header = _called(header)
         for cells in lines:
             if len(cells) == len(header):
                 rows.append((lines.line_num, [cell.strip() for cell in cells]))
@@ -44,6 +52,23 @@ def parse(content: bytes, where: str) -> Table:
     if not any(header) or len(set(header)) != len(header):
         raise _damaged("the first line does not name each column once", where)
     return Table(header, rows, ragged)
+
+
+def _called(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Names for the columns of a table whose first line has none."""
+    last = [cell.replace("\\", "/").rpartition("/")[2].lower() for cell in cells]
+    begin = all(name.startswith(start) for name, start in zip(last, SIMULATOR[:3], strict=False))
+    if len(cells) == len(SIMULATOR) and begin and all(map(_is_number, cells[3:])):
+        return SIMULATOR
+    return tuple(str(i + 1) for i in range(len(cells)))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _decoded(content: bytes, where: str) -> str:

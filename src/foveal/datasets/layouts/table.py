@@ -1,23 +1,27 @@
-"""A csv or tsv file with a column of paths, a column of classes, and perhaps one of parts."""
+"""A csv or tsv file with a column of paths, columns to be learned, and perhaps one of parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...card import Skipped
 from ...errors import DataError
 from ...readers import read, reader_for
-from ..listing import Listing, encode, parts_present, stamp_of
+from ..listing import Listing, parts_present, stamp_of
 from ..names import Names
 from ..source import Source, open_source, read_file
 from . import Layout, Place
-from ._parts import part_of, with_label
+from ._columns import Chosen, Value, again, chosen, group_column, shown
+from ._frames import stretches
+from ._parts import part_of
 from ._table import Table, parse
 
-_LABELS = ("label", "labels", "class", "classes", "target", "category", "diagnosis", "y")
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _ENDINGS = (".csv", ".tsv")
 _SAMPLE = 200  # rows that are asked whether a column names files
 
@@ -55,24 +59,26 @@ class _Rows:
     """What the tables gave: one entry per item, in the order of the tables."""
 
     items: list[int] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     left_out: list[Skipped] = field(default_factory=list)
     seen: dict[int, int] = field(default_factory=dict)  # file -> entry
 
-    def add(self, file: int, label: str, part: int, key: str, line: str) -> None:
+    def add(self, file: int, value: Value, part: int, group: str, key: str, line: str) -> None:
         if file not in self.seen:
             self.seen[file] = len(self.items)
             self.items.append(file)
-            self.labels.append(label)
+            self.values.append(value)
+            self.groups.append(group)
             self.parts.append(part)
             return
         first = self.seen[file]
-        if self.labels[first] == label and self.parts[first] == part:
+        if self.values[first] == value and self.parts[first] == part:
             self.left_out.append(Skipped(key, f"{line}: listed twice"))
             return
-        both = f"{self.labels[first]!r} and {label!r}"
-        what = both if self.labels[first] != label else "two parts"
+        both = f"{self.values[first]!r} and {value!r}"
+        what = both if self.values[first] != value else "two parts"
         self.left_out.append(Skipped(key, f"{line}: listed twice, with {what}"))
         self.items[first] = -1  # neither can be trusted
 
@@ -98,7 +104,7 @@ def _tables(source: Source) -> list[int]:
 def _names_files(place: Place, position: int, files: _Files) -> bool:
     assert place.source is not None, "a table among files lies in a source"
     try:
-        table = parse(place.source.read(position), place.source.names[position])
+        table = parse(place.source.read(position), place.source.names[position], _is_file)
     except DataError:
         return False  # a damaged table beside class folders is no reason to stop
     return _path_column(table, files) is not None
@@ -122,53 +128,79 @@ def _listing(place: Place) -> Listing:
     if not usable:
         name, table = tables[0]
         raise DataError(
-            f"no column of {name!r} names files that are there; columns: {_shown(table.header)}",
+            f"no column of {name!r} names files that are there; columns: {shown(table.header)}",
             where=str(place.path),
             mend="add a column with the path of each picture, as seen from the table's folder",
         )
     by_part = [part_of(name.rpartition(".")[0]) for name, _ in usable]
     if len(usable) > 1 and (None in by_part or len(set(by_part)) < len(by_part)):
         raise DataError(
-            f"{len(usable)} tables name files: {_shown([name for name, _ in usable])}",
+            f"{len(usable)} tables name files: {shown([name for name, _ in usable])}",
             where=str(place.path),
             mend="give the path of one table, or call them train.csv, val.csv and test.csv",
         )
+    wanted = None
     for (name, table), part in zip(usable, by_part, strict=True):
-        _collect(name, table, part or 0, files, rows, str(place.path))
-    return _build(place, source, rows, [table for _, table in usable])
+        # All parts learn what the first one shows, even where the others' values look different.
+        wanted = _collect(name, table, part or 0, files, rows, place, wanted)
+    assert wanted is not None, "there is one usable table at least"
+    return _build(place, source, rows, wanted)
+
+
+def _is_file(cell: str) -> bool:
+    """Whether a cell reads like the path of a file that could be an item."""
+    return reader_for(cell.replace("\\", "/").rpartition("/")[2]) is not None
 
 
 def _contents(place: Place) -> tuple[Source, list[tuple[str, Table]]]:
     """The files that the tables can name, and the tables by name."""
     if place.source is None:
         content = read_file(place.path, str(place.path))
-        return open_source(place.path.parent), [(place.path.name, parse(content, str(place.path)))]
+        return open_source(place.path.parent), [
+            (place.path.name, parse(content, str(place.path), _is_file))
+        ]
     source, tables = place.source, []
     for position in _tables(source):
         name = source.names[position]
-        tables.append((name, parse(source.read(position), str(place.path / name))))
+        tables.append((name, parse(source.read(position), str(place.path / name), _is_file)))
     return source, tables
 
 
-def _collect(name: str, table: Table, part: int, files: _Files, rows: _Rows, where: str) -> None:
-    path = _path_column(table, files)
+def _collect(
+    name: str,
+    table: Table,
+    part: int,
+    files: _Files,
+    rows: _Rows,
+    place: Place,
+    wanted: Chosen | None,
+) -> Chosen:
+    """Note every row of one table; what it was asked for comes back."""
+    path, where = _path_column(table, files), f"{place.path}: {name}"
     assert path is not None, "only tables with such a column come here"
     split = _split_column(table, path)
-    label = _label_column(table, {path, split}, f"{where}: {name}")
+    group = group_column(table, {path, split})
+    taken = {path, split, group}
+    if wanted is None:
+        wanted = chosen(table, taken, place.target, where)
+    else:
+        wanted = again(table, wanted, taken, where)
     for line, cells in table.rows:
-        found, place = files.find(cells[path]), f"{name} line {line}"
+        found, at = files.find(cells[path]), f"{name} line {line}"
         key = cells[path][:200]
+        value, reason = wanted.read(cells)
         if found < 0:
-            rows.left_out.append(Skipped(key, f"{place}: names no readable file, or several"))
-        elif not cells[label]:
-            rows.left_out.append(Skipped(key, f"{place}: has no class"))
+            rows.left_out.append(Skipped(key, f"{at}: names no readable file, or several"))
+        elif value is None:
+            rows.left_out.append(Skipped(key, f"{at}: {reason}"))
         else:
             here = part if split is None else part_of(cells[split])
             assert here is not None, "a column with other words is not the split"
-            rows.add(found, cells[label], here, key, place)
+            rows.add(found, value, here, "" if group is None else cells[group], key, at)
     for line, count in table.ragged:
         reason = f"has {count} cells, the header {len(table.header)}"
         rows.left_out.append(Skipped(f"{name} line {line}", reason))
+    return wanted
 
 
 def _split_column(table: Table, path: int) -> int | None:
@@ -180,54 +212,54 @@ def _split_column(table: Table, path: int) -> int | None:
     return None
 
 
-def _label_column(table: Table, taken: set[int | None], where: str) -> int:
-    free = [i for i in range(len(table.header)) if i not in taken]
-    named = [i for i in free if table.header[i].lower() in _LABELS]
-    if len(named) == 1 or len(free) == 1:
-        return (named or free)[0]
-    raise DataError(
-        "the column of classes cannot be told: "
-        + (f"there are {_shown(table.header[i] for i in free)}" if free else "there is no other"),
-        where=where,
-        mend="name the column 'label', and no other one",
-    )
-
-
-def _build(place: Place, source: Source, rows: _Rows, tables: Sequence[Table]) -> Listing:
+def _build(place: Place, source: Source, rows: _Rows, wanted: Chosen) -> Listing:
     kept = [i for i, item in enumerate(rows.items) if item >= 0]
-    names: list[str | None] = [rows.labels[i] for i in kept]
-    labels, classes = encode(names, str(place.path))
-    if len(classes) < 2 or (len(kept) >= 20 and 2 * len(classes) > len(kept)):
+    targets = wanted.targets([rows.values[i] for i in kept], str(place.path))
+    few = len(targets.classes) < 2 or (len(kept) >= 20 and 2 * len(targets.classes) > len(kept))
+    if targets.target == "label" and few:
         raise DataError(
-            f"{len(kept)} items with {len(classes)} different labels are nothing to learn from",
+            f"{len(kept)} items with {len(targets.classes)} different labels are nothing to "
+            "learn from",
             where=str(place.path),
             mend="give two classes at least, and several items of each",
         )
     positions = np.array([rows.items[i] for i in kept], np.int64)
     parts = np.array([rows.parts[i] for i in kept], np.int8)
     keys = Names(source.names[int(i)] for i in positions)
-    return Listing(
+    groups, why = _groups([rows.groups[i] for i in kept], list(keys), targets.values)
+    listing = Listing(
         path=str(place.path),
         name=place.name,
         layout="table of paths",
         keys=keys,
-        labels=labels,
+        labels=targets.labels,
         parts=parts,
         has_parts=parts_present(parts),
-        classes=classes,
-        read=with_label(lambda i: read(source.read(int(positions[i])), keys[i]), labels, classes),
-        stamp=stamp_of(source.stamp, "table", labels, parts, classes, keys.content),
+        classes=targets.classes,
+        read=lambda i: read(source.read(int(positions[i])), keys[i]),
+        stamp=stamp_of(source.stamp, "table", targets.labels, parts, targets.classes, keys.content),
         left_out=tuple(rows.left_out),
+        groups=groups,
+        group_why=why,
     )
+    return targets.placed(listing)
 
 
-def _shown(names: Iterable[str]) -> str:
-    return ", ".join(repr(name[:40]) for name in list(names)[:8])
+def _groups(
+    named: list[str], keys: list[str], values: NDArray[np.float32] | None
+) -> tuple[NDArray[np.int64] | None, str]:
+    """Groups by a column of names, or by time; (None, "") where there are neither."""
+    if any(named):
+        names, member = np.unique(np.array(named), return_inverse=True)
+        groups = np.where(names[member] == "", -1, member).astype(np.int64)
+        return groups, f"{len(names)} names in a column that tells whose a sample is"
+    return stretches(keys, values) or (None, "")
 
 
 LAYOUT = Layout(
     order=30,
-    says="a csv or tsv file with a column of paths and a column named label",
+    says="a csv or tsv file with a column of paths and a column named label, or columns of "
+    "numbers or of 0 and 1",
     fits=_fits,
     listing=_listing,
 )
