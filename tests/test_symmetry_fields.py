@@ -93,26 +93,69 @@ def test_joined_fields_turn_along_and_a_plain_cat_does_not(symmetry):
 
 @named
 @pytest.mark.parametrize("last", [True, False])
-def test_batch_norm_has_one_mean_and_variance_for_each_field(symmetry, last):
-    norm = randomised(FieldNorm(symmetry, 3)).train()
-    x = 2 * fields(symmetry, 3, SIZES[symmetry.rank][-1]) + 1
+@pytest.mark.parametrize("count", [3, 4])  # 4 float64 fill the lanes of a plain kernel
+def test_batch_norm_has_one_mean_and_variance_for_each_field(symmetry, last, count):
+    norm = randomised(FieldNorm(symmetry, count)).train()
+    x = 2 * fields(symmetry, count, SIZES[symmetry.rank][-1]) + 1
     x = channels_last(x) if last else x
     cells = symmetry.apart(x).movedim(2, 1).flatten(2).numpy()  # (B, K, everything else)
-    before = norm.norm.running_mean.clone()
+    mean, var = norm.norm.running_mean.clone(), norm.norm.running_var.clone()
     mask = np.ones((2, 1, cells.shape[2]))
     weight, bias = norm.norm.weight.detach().numpy(), norm.norm.bias.detach().numpy()
     expected = reference.batch_norm(cells, mask, weight, bias, norm.norm.eps)
     found = symmetry.apart(norm(x)).movedim(2, 1).flatten(2)
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-12)
-    mean = torch.tensor(cells.transpose(1, 0, 2).reshape(3, -1).mean(1))
-    torch.testing.assert_close(norm.norm.running_mean, before.lerp(mean, 0.1))
+    new, _, unbiased = (torch.tensor(t) for t in reference.batch_statistics(cells, mask))
+    torch.testing.assert_close(norm.norm.running_mean, mean.lerp(new, 0.1))
+    torch.testing.assert_close(norm.norm.running_var, var.lerp(unbiased, 0.1))
+
+
+@pytest.mark.parametrize("name", ["1 full", "2 rotations", "3 plane full"])
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("count", [3, 4])
+def test_batch_norm_has_right_gradients_in_training(name, last, count):
+    symmetry = NAMED[name]
+    norm = randomised(FieldNorm(symmetry, count)).train()
+    x = fields(symmetry, count, [4, 3, 2][: symmetry.rank])
+    laws.has_right_gradients(norm, channels_last(x) if last else x)
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("count", [3, 16])
+def test_batch_norm_in_half_precision_is_as_good_as_the_plain_one(last, count):
+    """Statistics in float32, and gradients as near to those of float64 as the plain norm's."""
+    symmetry = symmetry_of(2, "full")
+    exact = 2 * fields(symmetry, count, (6, 5), batch=8) + 1
+    up = fields(symmetry, count, (6, 5), batch=8, seed=1)
+
+    def gradient(norm, x):
+        x = (channels_last(x) if last else x).requires_grad_()
+        out = norm(x)
+        assert out.dtype == x.dtype
+        return torch.autograd.grad(out, x, up.to(x.dtype))[0].double()
+
+    half = exact.to(torch.bfloat16)
+    turned = gradient(FieldNorm(symmetry, count).double(), half.double())
+    found = error(gradient(FieldNorm(symmetry, count), half), turned)
+    plain = gradient(BatchNorm(8 * count).double(), half.double())
+    beside = error(gradient(BatchNorm(8 * count), half), plain)
+    assert found < 2 * beside < 0.02
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_batch_norm_keeps_channels_last_memory(rank):
     symmetry = symmetry_of(rank, "full")
-    x = channels_last(fields(symmetry, 2, [4] * rank).float())
-    assert FieldNorm(symmetry, 2)(x).stride(1) == 1
+    for count in (2, 8):
+        x = channels_last(fields(symmetry, count, [4] * rank).float())
+        for training in (True, False):
+            assert FieldNorm(symmetry, count).train(training)(x).stride(1) == 1
+
+
+def test_batch_norm_of_one_value_says_so():
+    with pytest.raises(PlanError, match=r"one value per channel has no variance"):
+        FieldNorm(symmetry_of(2, "none"), 3)(torch.zeros(1, 3, 1, 1))
+    two = FieldNorm(symmetry_of(1, "full"), 1)(torch.tensor([[[1.0], [3.0]]]))
+    torch.testing.assert_close(two.flatten(), torch.tensor([-1.0, 1.0]), atol=1e-4, rtol=0)
 
 
 @named

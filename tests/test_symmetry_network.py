@@ -149,7 +149,9 @@ def test_answers_of_a_network_without_the_symmetry_do_change(rank):
 def test_no_answer_of_200_changes_under_any_circular_shift(symmetry, dtype):
     net = classifier(symmetry, sampled(symmetry), padding="circular")
     x = decided(net, noise(symmetry, SAMPLES + 20)).to(dtype)
-    wrong, classes = changed(fold(net).to(dtype), x, shifts_of(symmetry))
+    shifts = shifts_of(symmetry)
+    some = shifts if len(symmetry) <= 8 else shifts[::7]  # 7 visits every start of every axis
+    wrong, classes = changed(fold(net).to(dtype), x, some)
     assert wrong == 0
     assert classes == 6
 

@@ -20,9 +20,10 @@ from .convolution import (
     LiftingConvolution,
     SeparableGroupConvolution,
 )
-from .fields import FieldDropout, FieldGate, FieldNorm, join
+from .fields import FieldDropout, FieldGate, join
 from .fold import fold
 from .group import KINDS, Symmetry, Turn, closure, still, symmetry_of
+from .norm import FieldNorm
 from .readout import FieldPool, ReadOut
 
 __all__ = [

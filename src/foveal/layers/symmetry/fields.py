@@ -1,8 +1,6 @@
-"""What stands between convolutions of fields: norm, dropout, gate, and putting fields together."""
+"""What stands between convolutions of fields: dropout, gate, and putting fields together."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,45 +8,8 @@ from torch import Tensor, nn
 
 from .. import axes
 from ..dense import Dense
-from ..norm import BatchNorm, norm
 from .group import Symmetry
 from .readout import FieldPool
-
-
-class FieldNorm(nn.Module):
-    """A norm that treats the orientations of a field alike, as if they were samples of their own.
-
-    A batch norm so has one mean, variance, scale and shift for each field. In training too, a
-    turned batch gives the turned output.
-
-    Args:
-        symmetry: n turns. fields: K. kind: "batch", "group" or "channel", as `norm`.
-
-    Shapes: ``(B, n * K, *S) -> (B, n * K, *S)``, mask ``(B, 1, *S)``; padding comes out as 0.
-    Raises: PlanError as the norm of that kind, or for channels that are no whole fields.
-    Source: Cohen and Welling, arXiv:1602.07576, section 6.
-    """
-
-    def __init__(
-        self, symmetry: Symmetry, fields: int, kind: Literal["batch", "group", "channel"] = "batch"
-    ) -> None:
-        super().__init__()
-        self.symmetry = symmetry
-        self.norm = norm(kind, fields)
-
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        apart = self.symmetry.apart(x)
-        n = len(self.symmetry)
-        # Batch statistics do not ask where a value comes from. Both views save a copy, which
-        # takes as long as the norm (Zen 5, 16 x 64 x 28 x 28: 12.8 ms against 6.6).
-        if mask is None and isinstance(self.norm, BatchNorm) and x.stride(1) == 1:
-            cells = apart.movedim(1, -1)  # channels-last memory: (B, K, *S, n)
-            out: Tensor = self.norm(cells.flatten(-2)).reshape(cells.shape)
-            return out.movedim(-1, 1).reshape(x.shape)
-        if mask is not None:
-            mask = mask.repeat_interleave(n, 0)
-        out = self.norm(apart.flatten(0, 1), mask)
-        return out.reshape(x.shape)
 
 
 class FieldDropout(nn.Module):

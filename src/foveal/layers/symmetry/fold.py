@@ -13,7 +13,7 @@ from ..centred import CentredConvolution
 from ..convolution import Convolution
 from ..norm import BatchNorm
 from .convolution import SeparableGroupConvolution, TurningConvolution
-from .fields import FieldNorm
+from .norm import FieldNorm
 
 N = TypeVar("N", bound=nn.Module)
 
