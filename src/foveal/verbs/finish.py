@@ -80,7 +80,7 @@ class Finish:
             self._logits(network, tested),
             self._targets(tested),
             [self.survey.key(int(row)) for row in tested],
-            self._picture,
+            None if self.plan.data.text else self._picture,
             noun(self.survey.card),
         )
         report = summarise(
