@@ -106,7 +106,7 @@ def _text(
 ) -> Iterator[Item]:
     """A text file as one item, or each of its lines that is not blank."""
     if data_of(axes) != "text":
-        yield key, unreadable("no reader knows this kind of file: it is a text", key)
+        yield key, unreadable("no reader knows this kind of file", key)
         return
     try:
         found = content()
