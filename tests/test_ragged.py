@@ -64,7 +64,7 @@ def test_the_mask_is_one_on_real_cells_alone(rank):
 
 
 def test_tokens_end_where_their_ids_are_zero():
-    text = TextPart("words", True, ("a", "b"), 0, 0)
+    text = TextPart("words", True, ("a", "b"), (), 1, 2)
     data = replace(ragged_plan(1).data, text=text)
     x = torch.zeros(1, 1, 21, dtype=torch.int32)
     x[..., :3] = 2

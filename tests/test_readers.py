@@ -39,6 +39,8 @@ def test_is_found_by_its_suffixes(example):
 def test_refuses_a_file_cut_short_by_name(example, keep):
     reader, path = example
     content = path.read_bytes()
+    if keep and not reader.ends:
+        pytest.skip("a text may end anywhere")
     with pytest.raises(DataError, match="folder/cut") as caught:
         reader.read(content[: int(len(content) * keep)], "folder/cut")
     assert caught.value.where == "folder/cut"
@@ -65,7 +67,7 @@ def test_noise_is_refused(example):
             reader.read(b"\xfe" + noise.bytes(length), "noise")
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "png", "a.b/png", "", "x.png.exe"])
+@pytest.mark.parametrize("name", ["notes.doc", "png", "a.b/png", "", "x.png.exe"])
 def test_no_reader_takes_a_name_without_a_known_suffix(name):
     assert readers.reader_for(name) is None
     with pytest.raises(DataError, match="no reader knows"):

@@ -20,19 +20,26 @@ Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """How text becomes numbers: each token one row of ids into a table that the network learns.
+    """How text becomes numbers: each token a column of ids into tables that the network learns.
 
     unit: what a token is. lower: whether capitals count as small letters. words: the known
     tokens, the most frequent first; token i has the id i + 2, 0 is padding and 1 any other.
-    pieces: ids of sub-word pieces beside each token's own; buckets: pieces are hashed into so
-    many rows of a second table (0 for none).
+    affixes: lengths of the beginnings and endings of a word that have ids beside its own.
+    run: runs of two and more tokens, up to so many, have ids too (1 for none). buckets: these
+    pieces are hashed into so many rows of a table.
     """
 
     unit: Literal["words", "characters", "bytes"]
     lower: bool
     words: tuple[str, ...]
-    pieces: int
+    affixes: tuple[int, ...]
+    run: int
     buckets: int
+
+    @property
+    def rows(self) -> int:
+        """Ids of one token: its own, those of its beginnings and endings, and of runs."""
+        return 1 + 2 * len(self.affixes) + max(self.run, 1) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,8 @@ class NetPart:
     stage, one number per axis. pool: "average" or "max" over what is left of the grid, or "grid":
     the average of each part of it, four along each axis, so that places are told apart.
     hidden: widths of fully connected layers before the last one. scale: factor on the logits.
+    votes: tokens also vote for the answers directly, beside the convolutions (text). forget:
+    share of tokens that become unknown ones in training.
     """
 
     stem: Literal["convolution", "whiten", "embed"]
@@ -138,6 +147,13 @@ class NetPart:
     dropout: float
     drop_path: float
     scale: float
+    votes: bool = False
+    forget: float = 0.0
+
+    @property
+    def features(self) -> int:
+        """Channels that the stages give to the head."""
+        return sum(self.widths) if self.block == "parallel" else self.widths[-1]
 
     @property
     def places(self) -> int:

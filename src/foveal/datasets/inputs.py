@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..grid import IMAGE_AXES, Axis, Sample, data_of
-from ..readers import idx, read, unreadable
+from ..readers import idx, read, reader_for, readers, text, unreadable
 from ..readers.array import MOST_CHANNELS, Rows, as_sample, axes_of, open_rows
 from .layouts.arrays import npz, role
 from .names import paper
@@ -25,26 +25,32 @@ if TYPE_CHECKING:
 Item = tuple[str, Sample | DataError]
 
 
-def inputs(paths: Iterable[str | Path], axes: tuple[Axis, ...] = IMAGE_AXES) -> Iterator[Item]:
+def inputs(
+    paths: Iterable[str | Path],
+    axes: tuple[Axis, ...] = IMAGE_AXES,
+    *,
+    by_line: bool = False,
+) -> Iterator[Item]:
     """Every item below ``paths``, as (key, Sample) or (key, why it cannot be used).
 
     A folder or a zip gives every visible file at any depth, in natural order; files about the
     set (README, licence) at its top are passed over. Where ``axes`` are those of a volume, the
     files of one DICOM series are one item. An array file is a stack when its name
     says so ("x", "test_images") or its dimensions are more than one item has on ``axes``; else
-    it is one item. Memory does not grow with the number of items, save for packed stacks.
+    it is one item. A text file is one item; with ``by_line`` each of its lines that is not blank
+    is one. Memory does not grow with the number of items, save for packed stacks.
     """
     for path in map(Path, paths):
         try:
             if os.path.isdir(path) or path.suffix.lower() == ".zip":
-                yield from _below(open_source(path), path, axes)
+                yield from _below(open_source(path), path, axes, by_line)
             else:
-                yield from _file(path, str(path), axes)
+                yield from _file(path, str(path), axes, by_line)
         except DataError as error:
             yield str(path), error
 
 
-def _below(source: Source, path: Path, axes: tuple[Axis, ...]) -> Iterator[Item]:
+def _below(source: Source, path: Path, axes: tuple[Axis, ...], by_line: bool) -> Iterator[Item]:
     series = find_series(source)[0] if data_of(axes) == "volume" else ()
     scans = {min(one.files): one for one in series if len(one.files) > 1}
     slices = {file for one in scans.values() for file in one.files}
@@ -60,13 +66,16 @@ def _below(source: Source, path: Path, axes: tuple[Axis, ...]) -> Iterator[Item]
         elif position in slices:
             continue
         elif isinstance(source, FolderSource):
-            yield from _file(path / name, str(path / name), axes)
+            yield from _file(path / name, str(path / name), axes, by_line)
         else:
             key = f"{path}: {name}"
+            if reader_for(name) is readers()["text"]:
+                yield from _text(partial(source.read, position), key, axes, by_line)
+                continue
             yield _one(partial(_entry, source, position, key), key)
 
 
-def _file(path: Path, key: str, axes: tuple[Axis, ...]) -> Iterator[Item]:
+def _file(path: Path, key: str, axes: tuple[Axis, ...], by_line: bool) -> Iterator[Item]:
     """The items of one file: several when it is a stack of arrays."""
     low = path.name.lower()
     try:
@@ -80,12 +89,40 @@ def _file(path: Path, key: str, axes: tuple[Axis, ...]) -> Iterator[Item]:
             yield from _rows(stack, key, axes, stacked=role(path.stem) is not None)
         elif low.endswith(idx.READER.suffixes):
             yield from _rows(idx.load(read_file(path, key), key), key, axes, stacked=False)
+        elif reader_for(low) is readers()["text"] or (
+            data_of(axes) == "text" and reader_for(low) is None
+        ):
+            yield from _text(lambda: read_file(path, key), key, axes, by_line)
         else:
             yield _one(lambda: read(read_file(path, key), key), key)
     except DataError as error:
         yield key, error
     except OSError as error:
         yield key, unreadable(f"cannot be read ({error.strerror})", key)
+
+
+def _text(
+    content: Callable[[], bytes], key: str, axes: tuple[Axis, ...], by_line: bool
+) -> Iterator[Item]:
+    """A text file as one item, or each of its lines that is not blank."""
+    if data_of(axes) != "text":
+        yield key, unreadable("no reader knows this kind of file", key)
+        return
+    try:
+        found = content()
+        if not by_line:
+            yield _one(partial(text.read, found, key), key)
+            return
+        whole, mode = text.decode(found, key)
+    except DataError as error:
+        yield key, DataError(error.what, where=key, mend=error.mend)
+        return
+    lines = [(n, line) for n, line in enumerate(whole.split("\n"), 1) if line.strip()]
+    if not lines:
+        yield key, unreadable("the text is empty", key)
+    for number, line in lines:
+        name = f"{key} line {number}"
+        yield _one(partial(text.as_sample, line, name, mode), name)
 
 
 def _rows(

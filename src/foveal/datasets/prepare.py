@@ -25,6 +25,7 @@ from ..errors import DataError
 from ..grid import Grid
 from ..plan import DataPart
 from .boxed import boxed
+from .tokens import ids
 
 Values = NDArray[Any]
 
@@ -60,6 +61,8 @@ def prepare(
             where=key,
             mend="replace NaN and infinity before saving the file",
         )
+    if data.text is not None:
+        return ids(x, data.text, data.size[0])
     x = with_channels(with_depth(x, data.dtype), data.channels, key)
     x = shaped(standardised(x) if data.scale == "sample" else x, data, grid)
     if stored_as(data) == "uint8":

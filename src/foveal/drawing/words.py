@@ -10,7 +10,12 @@ from ..card import Card
 from ..plan import Plan
 from ..report import Score
 
-NOUNS = {("y", "x"): "pictures", ("z", "y", "x"): "volumes", ("time",): "recordings"}
+NOUNS = {
+    ("y", "x"): "pictures",
+    ("z", "y", "x"): "volumes",
+    ("time",): "recordings",
+    ("text",): "texts",
+}
 
 
 @dataclass(frozen=True, slots=True)

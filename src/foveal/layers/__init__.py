@@ -8,6 +8,7 @@ from .blur import BlurDown, MaxBlurPool
 from .convolution import Convolution, SeparableConvolution, TransposedConvolution, depthwise
 from .dense import Dense
 from .drop import DropPath
+from .embed import Embed, Votes, forget
 from .gate import SqueezeExcite
 from .mask import hide, strided
 from .memory import channels_last, kernels_channels_last
@@ -26,6 +27,7 @@ __all__ = [
     "Convolution",
     "Dense",
     "DropPath",
+    "Embed",
     "GlobalPool",
     "GridPool",
     "GroupNorm",
@@ -34,10 +36,12 @@ __all__ = [
     "SeparableConvolution",
     "SqueezeExcite",
     "TransposedConvolution",
+    "Votes",
     "Whiten",
     "activation",
     "channels_last",
     "depthwise",
+    "forget",
     "hide",
     "kernels_channels_last",
     "norm",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
-from ..layers import Whiten, activation, hide, strided
-from ..plan import NetPart
+from ..layers import Embed, Whiten, activation, hide, strided
+from ..plan import NetPart, TextPart
 from .block import ConvBlock, Stage
 
 
@@ -41,6 +42,24 @@ class WhitenStem(nn.Module):
         return hide(self.activation(self.whiten(x)), mask), mask
 
 
+class EmbedStem(nn.Module):
+    """A vector per token. Shapes: ids ``(B, R, T) -> (B, net.stem_width, T)``."""
+
+    def __init__(self, net: NetPart, text: TextPart | None) -> None:
+        super().__init__()
+        if text is None:
+            raise PlanError(
+                "a stem of embeddings needs to know the tokens",
+                where="plan.json: data.text",
+                mend='set net.stem to "convolution", or give a text part',
+            )
+        pieces, tokens = 2 * len(text.affixes), len(text.words) + 2
+        self.embed = Embed(tokens, pieces, text.buckets, net.stem_width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return hide(self.embed(x), mask), mask
+
+
 class Backbone(nn.Module):
     """Features of a grid: what the stages make of normalised values.
 
@@ -48,31 +67,42 @@ class Backbone(nn.Module):
         rank: number of grid axes.
         channels: C of the input.
         net: the plan's network.
+        text: how text became tokens, for a stem of embeddings.
 
-    Shapes: x ``(B, C, *S) -> (B, net.widths[-1], *T)``; the mask ``(B, 1, *S)`` of real cells
+    Shapes: x ``(B, C, *S) -> (B, net.features, *T)``; the mask ``(B, 1, *S)`` of real cells
         comes back as ``(B, 1, *T)``, or None. Each stride divides S, rounded up.
     Raises: PlanError when fields of ``net`` disagree in number, or hold what cannot be.
     """
 
-    def __init__(self, rank: int, channels: int, net: NetPart) -> None:
+    def __init__(
+        self, rank: int, channels: int, net: NetPart, text: TextPart | None = None
+    ) -> None:
         super().__init__()
         _check(rank, net)
-        self.rank, self.outputs = rank, net.widths[-1]
+        self.rank, self.outputs = rank, net.features
+        self.parallel = net.block == "parallel"
         self.stem: nn.Module
         if net.stem == "whiten":
             self.stem = WhitenStem(rank, channels, net)
+        elif net.stem == "embed":
+            self.stem = EmbedStem(net, text)
         else:
             # The stem strides inside its convolution: pooling the finest grid costs most.
             inside = replace(net, down="stride")
             width, kernel = net.stem_width, net.stem_kernel
             self.stem = ConvBlock(rank, channels, width, kernel, inside, net.stem_stride)
         before = (net.stem_width, *net.widths[:-1])
+        if self.parallel:
+            before = (net.stem_width,) * len(net.widths)
         self.stages = nn.ModuleList(
             Stage(rank, inputs, net, number) for number, inputs in enumerate(before)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x, mask = self.stem(x, mask)
+        if self.parallel:
+            found = [stage(x, mask) for stage in self.stages]
+            return torch.cat([part for part, _ in found], 1), found[0][1]
         for stage in self.stages:
             x, mask = stage(x, mask)
         return x, mask
@@ -100,6 +130,12 @@ def _check(rank: int, net: NetPart) -> None:
                 where=f"plan.json: net.{name}",
                 mend=f"give {rank} whole numbers of at least 1, one per axis",
             )
+    if net.block == "parallel" and len(set(net.strides)) > 1:
+        raise PlanError(
+            f"stages side by side have the strides {[list(s) for s in net.strides]}",
+            where="plan.json: net.strides",
+            mend="give all of them the same, so that their outputs can be joined",
+        )
     for name in ("widths", "depths"):
         if min(getattr(net, name)) < 1:
             raise PlanError(

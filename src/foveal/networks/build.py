@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
-from ..layers import Convolution, hide
+from ..layers import Convolution, Votes, forget, hide
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
 from .head import planned_head
 from .ragged import masked
+
+ASIDE = 0.5  # weight of the convolutions beside the votes of a text's tokens
 
 
 class Normalise(nn.Module):
@@ -62,6 +64,38 @@ def _beside(per_channel: Tensor, x: Tensor) -> Tensor:
     return row.movedim(-1, 1)
 
 
+class PathsOfText(nn.Module):
+    """What stands beside the convolutions of a text: forgotten tokens, and votes.
+
+    In training one of the two paths, votes or convolutions, is left out for some texts, so that
+    each learns to answer alone; else the convolutions would only learn what votes leave over.
+    Afterwards both are summed, the convolutions at half their weight: of 0.5, 1 and 2 it was the
+    best on 4 folds of MR (79.7, 79.4, 78.4 %) and of Subj.
+
+    Shapes: ids ``(B, R, T)``, raw ``(B, K)`` of the convolutions -> ``(B, K)``.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        net, text = plan.net, plan.data.text
+        assert text is not None, "only text has such paths"
+        self.forget, self.drop = net.forget, net.drop_path
+        self.votes = Votes(len(text.words) + 2, text.buckets, plan.outputs) if net.votes else None
+
+    def seen(self, ids: Tensor) -> Tensor:
+        """The tokens that this step sees."""
+        return forget(ids, self.forget) if self.training and self.forget else ids
+
+    def forward(self, ids: Tensor, raw: Tensor) -> Tensor:
+        if self.votes is None:
+            return raw
+        own: Tensor = self.votes(ids)
+        if not self.training:
+            return own + ASIDE * raw
+        coin = torch.rand(len(raw), 1, device=raw.device)
+        return own * (coin >= self.drop) + raw * (coin <= 1 - self.drop)
+
+
 class Network(nn.Module):
     """The whole way: normalise, backbone, head. Built by `build`, never configured.
 
@@ -72,21 +106,28 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, data: DataPart, normalise: Normalise, backbone: Backbone, head: nn.Module
+        self,
+        data: DataPart,
+        normalise: nn.Module,
+        backbone: Backbone,
+        head: nn.Module,
+        votes: PathsOfText | None = None,
     ) -> None:
         super().__init__()
-        self.data = data
+        self.data, self.votes = data, votes
         self.normalise = normalise
         self.backbone = backbone
         self.head = head
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if self.votes is not None:
+            x = self.votes.seen(x)
         features, mask = self._look(x, mask)
         raw: Tensor = self.head(features, mask)
-        return raw
+        return raw if self.votes is None else self.votes(x, raw)
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What the backbone gives: ``(B, widths[-1], *T)``."""
+        """What the backbone gives: ``(B, net.features, *T)``."""
         return self._look(x, mask)[0]
 
     def fit_stem(self, x: Tensor) -> None:
@@ -97,6 +138,15 @@ class Network(nn.Module):
         if isinstance(self.backbone.stem, WhitenStem):
             with torch.no_grad():
                 self.backbone.stem.whiten.fit(self.normalise(x))
+
+    def start_votes(self, x: Tensor, member: Tensor) -> None:
+        """Let the votes of a text's tokens begin with counts of training texts ``(N, R, T)``.
+
+        member: ``(N, K)``, 1 where a text belongs to a class. Networks without votes are left
+        alone.
+        """
+        if self.votes is not None and self.votes.votes is not None:
+            self.votes.votes.start(x, member)
 
     def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if mask is None:
@@ -121,11 +171,13 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
     # The seed is used up inside: building a network changes nobody else's random numbers.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        backbone = Backbone(plan.rank, plan.data.channels, net)
+        backbone = Backbone(plan.rank, plan.data.channels, net, plan.data.text)
         if net.block == "plain":
             _begin_as_identity(backbone)
         if head is None:
-            head = planned_head(net, net.widths[-1], plan.outputs, prior)
+            head = planned_head(net, net.features, plan.outputs, prior)
+    if plan.data.text is not None:
+        return Network(plan.data, nn.Identity(), backbone, head, PathsOfText(plan))
     return Network(plan.data, Normalise(plan.data), backbone, head)
 
 

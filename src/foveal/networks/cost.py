@@ -10,7 +10,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ..layers import BlurDown, TransposedConvolution
+from ..layers import BlurDown, Embed, TransposedConvolution, Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class LayerCost:
     """One layer at one input size.
 
     Args:
-        name: its path in the network. kind: "convolution", "blur", "dense", "norm".
+        name: its path in the network. kind: "convolution", "blur", "dense", "norm",
+            "table" (rows are looked up, not multiplied).
         parameters: weights and biases, frozen ones too. macs: multiply-adds for one sample;
             those of norms are not counted.
         dense_parameters: what a layer would have in which every output cell sees every input
@@ -91,7 +92,9 @@ def _layer(name: str, module: nn.Module, before: torch.Size, after: torch.Size) 
     assert weight is not None, "only layers with a weight are noted"
     own = sum(p.numel() for p in module.parameters(recurse=False))
     kind, macs, dense, local = "norm", 0, own, own
-    if isinstance(module, BlurDown):
+    if isinstance(module, Embed | Votes):
+        kind = "table"
+    elif isinstance(module, BlurDown):
         kind, macs = "blur", prod(after) * weight.numel()
     elif weight.ndim > 2:
         kind = "convolution"
@@ -106,5 +109,6 @@ def _layer(name: str, module: nn.Module, before: torch.Size, after: torch.Size) 
 
 
 def _weight(module: nn.Module) -> Tensor | None:
-    weight = getattr(module, "weight", None)
+    name = "table" if isinstance(module, Embed | Votes) else "weight"
+    weight = getattr(module, name, None)
     return weight if isinstance(weight, Tensor) else None

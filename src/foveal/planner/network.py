@@ -94,7 +94,8 @@ def macs(net: NetPart, size: Shape, channels: int, outputs: int) -> int:
     """Multiply-adds of one sample; tests hold it equal to `networks.cost`."""
     size = tuple(-(-n // s) for n, s in zip(size, net.stem_stride, strict=True))
     total = math.prod(size) * math.prod(net.stem_kernel) * channels * net.stem_width
-    before = net.stem_width
+    total *= net.stem != "embed"  # rows of a table are looked up, not multiplied
+    before, whole, parallel = net.stem_width, size, net.block == "parallel"
     for width, depth, stride, kernel in zip(
         net.widths, net.depths, net.strides, net.kernels, strict=True
     ):
@@ -102,8 +103,8 @@ def macs(net: NetPart, size: Shape, channels: int, outputs: int) -> int:
         first = after if net.down == "stride" else size
         total += math.prod(first) * math.prod(kernel) * before * width
         total += (depth - 1) * math.prod(after) * math.prod(kernel) * width * width
-        before, size = width, after
-    before *= net.places
+        before, size = (net.stem_width, whole) if parallel else (width, after)
+    before = net.features * net.places
     for hidden in net.hidden:
         total += before * hidden
         before = hidden

@@ -20,12 +20,14 @@ class Reader:
     suffixes: endings of file names, in small letters, that this family may wear. They only
     select the reader: the content decides what the file is. read: ``(content, key) -> Sample``,
     raising a DataError that names ``key`` for anything it cannot use. example: writes one tiny
-    valid file into a folder and gives its path, for the contract suite.
+    valid file into a folder and gives its path, for the contract suite. ends: whether a file
+    tells where it ends, so that one cut short is refused; a text does not.
     """
 
     suffixes: tuple[str, ...]
     read: Callable[[bytes, str], Sample]
     example: Callable[[Path], Path]
+    ends: bool = True
 
 
 @functools.cache

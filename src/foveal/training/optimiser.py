@@ -12,6 +12,7 @@ from ..errors import RunError
 from ..plan import FitPart
 
 ITERATIONS = 5
+TABLE_RATE = 0.03  # of 0.03 and 0.1 the better on 5 folds of MR (78.8, 78.4 %)
 # Slope 3.4 at zero lifts small singular values fast; one is no exact fixed point: 0.7 to 1.2.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
@@ -26,9 +27,11 @@ class Group:
     decay: float
     muon: bool
     momenta: list[Tensor] = field(init=False)
+    rows: bool = False  # tables of which a step sees a few rows; the momenta are sums of squares
 
     def __post_init__(self) -> None:
-        self.momenta = [torch.zeros_like(p) for p in self.parameters]
+        wide = [p[:, :1] if self.rows else p for p in self.parameters]
+        self.momenta = [torch.zeros_like(p, memory_format=torch.contiguous_format) for p in wide]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Optimiser:
             ]
             if not with_gradient:
                 continue
+            if group.rows:
+                for table, gradient, squares in with_gradient:
+                    _step_rows(table, gradient, squares, group.lr * rate)
+                continue
             parameters, gradients, momenta = map(list, zip(*with_gradient, strict=True))
             updates = _nesterov(gradients, momenta, self.momentum)
             if group.muon:
@@ -70,7 +77,8 @@ class Optimiser:
 
     def gradients(self) -> list[Tensor]:
         """Those that are there, of all groups."""
-        return [p.grad for g in self.groups for p in g.parameters if p.grad is not None]
+        found = [p.grad for g in self.groups for p in g.parameters if p.grad is not None]
+        return [g.coalesce().values() if g.is_sparse else g for g in found]
 
     def state(self) -> dict[str, Tensor]:
         """Momentum by parameter name; the tensors themselves, not copies."""
@@ -97,12 +105,13 @@ def build_optimiser(network: nn.Module, fit: FitPart) -> Optimiser:
     With "muon", kernels outside the head go to Muon at ``lr`` and all others to Nesterov SGD at
     ``other_lr``; with "sgd", everything that is no vector learns at ``lr``. Vectors (norms,
     biases) learn at ``other_lr`` and never decay; nor do Muon's kernels, whose length is fixed.
+    Tables (parameters called "table...") learn row by row, in both cases.
 
     Source: Jordan et al., "Muon" (2024, kellerjordan.github.io/posts/muon) and the airbench94
         variant with weights of fixed length; decoupled decay: Loshchilov and Hutter,
         arXiv:1711.05101. Gradients here are those of the mean loss, airbench's of the sum.
     """
-    kernels, matrices, vectors = _sorted_by_kind(network)
+    kernels, matrices, vectors, tables = _sorted_by_kind(network)
     muon = fit.optimiser == "muon"
     plain = matrices if muon else {**kernels, **matrices}
     decay = fit.weight_decay
@@ -110,9 +119,26 @@ def build_optimiser(network: nn.Module, fit: FitPart) -> Optimiser:
         _group(kernels if muon else {}, fit.lr, 0.0, muon=True),
         _group(plain, fit.other_lr if muon else fit.lr, decay, muon=False),
         _group(vectors, fit.other_lr, 0.0, muon=False),
+        Group(list(tables), list(tables.values()), TABLE_RATE, 0.0, False, rows=True),
     ]
     dtype = torch.bfloat16 if fit.precision == "bf16" else torch.float32
     return Optimiser(tuple(g for g in groups if g.names), fit.momentum, dtype)
+
+
+def _step_rows(table: Tensor, gradient: Tensor, squares: Tensor, rate: float) -> None:
+    """One update of the rows that a sparse ``gradient`` names; all others cost nothing.
+
+    A row's step is divided by the root of all its squares so far, so that rare words, met a few
+    times in all, learn as fast as common ones. On a table of 18,000 + 65,536 rows of 64 numbers a
+    dense Adam took 50 ms a step, this 3 (one core).
+    Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods", JMLR 12 (2011); one sum for
+        each row instead of each number.
+    """
+    gradient = gradient.coalesce() if gradient.is_sparse else gradient.to_sparse(1).coalesce()
+    rows, values = gradient.indices()[0], gradient.values()
+    total = squares[rows] + values.square().mean(1, keepdim=True)
+    squares[rows] = total
+    table.index_add_(0, rows, values / (total.sqrt() + 1e-8), alpha=-rate)
 
 
 def orthogonal(updates: list[Tensor], dtype: torch.dtype = torch.float32) -> list[Tensor]:
@@ -171,19 +197,22 @@ def _same_shape(tensors: list[Tensor]) -> list[list[int]]:
 
 
 def _sorted_by_kind(network: nn.Module) -> tuple[dict[str, nn.Parameter], ...]:
-    """Kernels (which a norm follows), matrices (dense layers, the whole head), vectors."""
+    """Kernels (which a norm follows), matrices (dense layers, the whole head), vectors, tables."""
+    tables: dict[str, nn.Parameter] = {}
     kernels: dict[str, nn.Parameter] = {}
     matrices: dict[str, nn.Parameter] = {}
     vectors: dict[str, nn.Parameter] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            if parameter.ndim < 2:
+            if name.rpartition(".")[2].startswith("table"):
+                tables[name] = parameter
+            elif parameter.ndim < 2:
                 vectors[name] = parameter
             elif parameter.ndim == 2 or "head" in name.split("."):
                 matrices[name] = parameter
             else:
                 kernels[name] = parameter
-    return kernels, matrices, vectors
+    return kernels, matrices, vectors, tables
 
 
 def _group(parameters: dict[str, nn.Parameter], lr: float, decay: float, *, muon: bool) -> Group:

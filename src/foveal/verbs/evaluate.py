@@ -68,7 +68,7 @@ def evaluate_model(
             raw,
             model.task.encode(targets[kept], model.plan).numpy(),
             [listing.keys[int(i)] for i in kept],
-            reader.picture,
+            None if model.plan.data.text else reader.picture,
             noun(card),
         ),
         calibration=model.report.calibration,

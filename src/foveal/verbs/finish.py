@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..baselines import Baseline, cells
+from ..baselines.text import of_texts
+from ..datasets.tokens import text_of
 from ..drawing.pictures import picture
 from ..drawing.words import noun
 from ..evaluation.page import write_page
@@ -80,7 +82,7 @@ class Finish:
             self._logits(network, tested),
             self._targets(tested),
             [self.survey.key(int(row)) for row in tested],
-            self._picture,
+            None if self.plan.data.text else self._picture,
             noun(self.survey.card),
         )
         report = summarise(
@@ -132,6 +134,12 @@ class Finish:
 
     def _baselines(self) -> tuple[Baseline, ...]:
         train, test = self.split.train, self.split.test
+        text = self.plan.data.text
+        if text is not None:
+            if self.task.target != "label":
+                return ()
+            parts = [(self._texts(rows), self._targets(rows)) for rows in (train, test)]
+            return of_texts(*parts[0], *parts[1], unit=text.unit, seed=self.plan.seed)
         question = cells.question(
             self.survey.store.gather,
             (train, self._targets(train)),
@@ -140,6 +148,11 @@ class Finish:
             seed=self.plan.seed,
         )
         return self.task.judging.baselines(question, self.plan)
+
+    def _texts(self, rows: NDArray[np.int64]) -> list[str]:
+        """Texts as they were read."""
+        usable, read = self.survey.usable, self.survey.listing.read
+        return [text_of(read(int(usable[row])).x) for row in rows]
 
     def _groups(self) -> dict[str, Any]:
         return {

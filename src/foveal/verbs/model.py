@@ -158,7 +158,7 @@ def load(run: str | Path) -> Model:
     plan = here(plan)
     card = Card.from_dict(read_json(folder / "card.json"), str(folder / "card.json"))
     report = Report.from_dict(read_json(folder / "report.json"), str(folder / "report.json"))
-    network = build(plan, task_of(plan).head(plan, plan.net.widths[-1], None))
+    network = build(plan, task_of(plan).head(plan, plan.net.features, None))
     load_weights(network, folder / "weights.safetensors")
     network.to(plan.fit.device).eval()
     return Model(network, plan, card, report, folder)
@@ -211,7 +211,10 @@ def _check(plan: Plan, folder: Path) -> None:
 
 def _least_weights(plan: Plan) -> int:
     """Numbers in the kernels and matrices of a plan's network, without building it."""
-    net = plan.net
+    net, text = plan.net, plan.data.text
+    if text is not None:  # the tables are nearly all of it
+        rows = len(text.words) + (text.buckets if net.votes else 0)
+        return rows * (plan.outputs if net.votes else net.stem_width)
     widths = (plan.data.channels, net.stem_width, *net.widths)
     kernels, depths = (net.stem_kernel, *net.kernels), (1, *net.depths)
     dense = pairwise((net.widths[-1] * net.places, *net.hidden, plan.outputs))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TOGETHER = 64  # samples per forward pass
 MOST_WAITING = 1024  # answers held back until there are so many samples
 Answer = dict[str, Any]
+# Layouts whose items were single lines: a text file then holds several.
+BY_LINE = ("lines of label and text", "table of texts")
 
 
 def predict(
@@ -62,7 +64,7 @@ def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[
     waiting: list[tuple[str, Any]] = []
     ready = 0
     with progress.bar("predicting", None) as tick:
-        for key, found in _samples(inputs, model.plan.axes):
+        for key, found in _samples(inputs, model.plan.axes, model.card.layout in BY_LINE):
             try:
                 if isinstance(found, FovealError):
                     raise found
@@ -77,12 +79,15 @@ def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[
         yield from _in_order(model, waiting)
 
 
-def _samples(inputs: Any, axes: tuple[Axis, ...]) -> Iterable[tuple[str, Sample | FovealError]]:
+def _samples(
+    inputs: Any, axes: tuple[Axis, ...], by_line: bool
+) -> Iterable[tuple[str, Sample | FovealError]]:
     from ..datasets.inputs import inputs as from_paths
 
     if isinstance(inputs, np.ndarray) or hasattr(inputs, "__array__"):
         return _array_samples(np.asarray(inputs), axes)
-    return from_paths([inputs] if isinstance(inputs, str | Path) else inputs, axes)
+    paths = [inputs] if isinstance(inputs, str | Path) else inputs
+    return from_paths(paths, axes, by_line=by_line)
 
 
 def _array_samples(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn.functional import one_hot
 
 from ..datasets.augment import augment
 from ..datasets.batches import Batches
@@ -40,11 +41,14 @@ def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
     targets = task.encode(survey.targets(split.train), plan)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        head = task.head(plan, plan.net.widths[-1], targets)
+        head = task.head(plan, plan.net.features, targets)
     network = build(plan, head)
     rng = np.random.default_rng(plan.seed)
     rows = np.sort(rng.permutation(split.train)[:STEM_SAMPLES])
     network.fit_stem(survey.store.gather(rows))
+    if plan.net.votes and task.target != "numbers":
+        member = targets if targets.ndim > 1 else one_hot(targets, plan.outputs)
+        network.start_votes(survey.store.gather(split.train), member)
     return network
 
 
@@ -118,13 +122,15 @@ def timed(plan: Plan, step: float, per_epoch: int, seconds: float) -> Plan:
         steps = max(1, round(plan.fit.epochs * per_epoch))
         why = f"{plan.fit.epochs:g} epochs of {per_epoch} batches"
         return _with(plan, plan.fit.epochs, steps, plan.why["fit.epochs"], why)
-    most, seconds = MOST_EPOCHS * per_epoch, max(seconds, 0.0)
+    # A planner that knows where more passes stop to pay has said so.
+    worth = plan.fit.epochs if "never worth" in plan.why.get("fit.epochs", "") else MOST_EPOCHS
+    most, seconds = round(worth * per_epoch), max(seconds, 0.0)
     share = prod(plan.fit.coarse_size) / prod(plan.data.size)
     step *= 1 - plan.fit.coarse * (1 - share)  # the smaller samples of the first steps
     steps = int(max(1, min(most, seconds / step)))
     why = f"{plan.fit.batch} samples take {step * 1000:.0f} ms; {seconds:.0f} s hold {steps} steps"
     if steps >= most:
-        why += f" (more than {MOST_EPOCHS:.0f} epochs were never worth their time)"
+        why += f" (more than {worth:g} epochs were never worth their time)"
     return _with(plan, round(steps / per_epoch, 3), steps, why, why)
 
 

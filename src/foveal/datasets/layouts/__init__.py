@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ... import find
 from ...errors import DataError
+from ...readers.text import is_text
 from ..joined import joined
 from ..listing import Listing, check_classes
 from ..source import Source, open_source
@@ -19,7 +20,8 @@ from ._memory import from_arrays
 
 __all__ = ["Layout", "Place", "find_listing", "from_arrays"]
 
-_ALONE = (".csv", ".tsv", ".npz", ".npy")
+_ALONE = (".csv", ".tsv", ".jsonl", ".ndjson", ".npz", ".npy")
+_HEAD = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def find_listing(
 
 
 def _one(path: Path, target: Sequence[str]) -> Listing:
-    single = os.path.isfile(path) and path.suffix.lower() in _ALONE
+    single = os.path.isfile(path) and (path.suffix.lower() in _ALONE or _reads_as_text(path))
     place = Place(path, None if single else open_source(path), tuple(target))
     for layout in _layouts():
         if layout.fits(place):
@@ -79,6 +81,14 @@ def _one(path: Path, target: Sequence[str]) -> Listing:
         where=str(path),
         mend="arrange it as one of: " + "; ".join(layout.says for layout in _layouts()),
     )
+
+
+def _reads_as_text(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return is_text(file.read(_HEAD))
+    except OSError:
+        return False  # opening it as a source says what is wrong
 
 
 @functools.cache

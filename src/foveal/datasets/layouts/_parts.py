@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...grid import Sample
+from ...readers import reader_for, readers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,15 @@ _NAMES = {
 def part_of(name: str) -> int | None:
     """0 for a name that means train, 1 validation, 2 test; None for any other."""
     return _NAMES.get(name.strip().lower())
+
+
+def items(names: Sequence[str]) -> list[bool]:
+    """Which files are items: those that a reader knows. Texts are where there is nothing else;
+    beside pictures or recordings they are notes about them."""
+    found = [reader_for(name) for name in names]
+    text = readers()["text"]
+    others = any(reader is not None and reader is not text for reader in found)
+    return [reader is not None and not (others and reader is text) for reader in found]
 
 
 def wrapper(names: list[str]) -> str:

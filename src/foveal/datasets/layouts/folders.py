@@ -14,7 +14,7 @@ from ..listing import Listing, encode, parts_present, stamp_of
 from ..names import Names, paper
 from ..source import FolderSource, Source
 from . import Layout, Place
-from ._parts import has_parts, part_of, with_label, wrapper
+from ._parts import has_parts, items, part_of, with_label, wrapper
 
 
 def _fits(place: Place) -> bool:
@@ -26,10 +26,10 @@ def _fits(place: Place) -> bool:
 def _listing(place: Place) -> Listing:
     assert place.source is not None, "a single file has no class folders"
     names = list(place.source.names)
-    readable = [reader_for(name) is not None for name in names]
+    readable = items(names)
     wrap = wrapper([n for n, good in zip(names, readable, strict=True) if good])
     split = has_parts([n[len(wrap) :] for n, good in zip(names, readable, strict=True) if good])
-    items: list[int] = []
+    kept: list[int] = []
     labels: list[str] = []
     parts: list[int] = []
     left_out: list[Skipped] = []
@@ -39,12 +39,12 @@ def _listing(place: Place) -> Listing:
         inside = steps[1:] if split and part is not None else steps
         reason = _reason(inside, part, readable[position])
         if reason is None and part is not None:
-            items.append(position)
+            kept.append(position)
             labels.append(inside[0])
             parts.append(part)
         elif reason:
             left_out.append(Skipped(name, reason))
-    return _build(place, place.source, items, labels, parts, left_out)
+    return _build(place, place.source, kept, labels, parts, left_out)
 
 
 def _reason(inside: list[str], part: int | None, readable: bool) -> str | None:
