@@ -12,26 +12,7 @@ from foveal.plan import Plan
 from foveal.planner.kinds.text import Found, length_of, text_part, unit_of
 from foveal.planner.network import macs
 from foveal.verbs.plan import plan
-
-WORDS = {"good": ["fine", "lovely", "splendid"], "bad": ["poor", "dreadful", "sorry"]}
-
-
-def made(count=160, seed=0):
-    """Template texts of two classes: one word in eight tells."""
-    rng = np.random.default_rng(seed)
-    rest = ["the", "film", "was", "a", "long", "story", "of", "two", "people", ","]
-    found = []
-    for i in range(count):
-        name = ("good", "bad")[i % 2]
-        text = [str(w) for w in rng.choice(rest, rng.integers(4, 12))]
-        text.insert(int(rng.integers(len(text))), str(rng.choice(WORDS[name])))
-        found.append((name, " ".join(text)))
-    return found
-
-
-def lines(path, count=160):
-    path.write_text("".join(f"{name} {text}\n" for name, text in made(count)))
-    return path
+from template_texts import lines, made
 
 
 @pytest.mark.parametrize(
@@ -100,7 +81,7 @@ def test_network_cost_fields_and_padding(planned):
     widest = max(kernel[0] for kernel in planned.net.kernels)
     assert max(f.size[0] for f in fields_of(network).values()) == widest
     torch.manual_seed(0)
-    x = torch.randint(1, 30, (3, data.channels, size[0]), dtype=torch.int32)
+    x = torch.randint(1, 12, (3, data.channels, size[0]), dtype=torch.int32)
     x[..., size[0] // 2 :] = 0
     more = torch.cat([x, torch.zeros(3, data.channels, 5, dtype=torch.int32)], 2)
     torch.testing.assert_close(network(x), network(more))
@@ -109,7 +90,7 @@ def test_network_cost_fields_and_padding(planned):
 
 def test_gradients_are_finite_and_sparse_where_rows_are_looked_up(planned):
     network = build(planned).train()
-    x = torch.randint(1, 30, (8, planned.data.channels, planned.data.size[0]), dtype=torch.int32)
+    x = torch.randint(1, 12, (8, planned.data.channels, planned.data.size[0]), dtype=torch.int32)
     torch.manual_seed(0)
     network(x).square().sum().backward()
     for name, parameter in network.named_parameters():

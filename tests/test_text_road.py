@@ -11,8 +11,7 @@ from foveal.verbs.look import look
 from foveal.verbs.model import load
 from foveal.verbs.predict import predict
 from foveal.verbs.train import train
-
-from .test_kind_text import lines, made
+from template_texts import lines, made
 
 
 @pytest.fixture(scope="module")
