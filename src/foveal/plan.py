@@ -22,11 +22,10 @@ Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 class TextPart:
     """How text becomes numbers: each token a column of ids into tables that the network learns.
 
-    unit: what a token is. lower: whether capitals count as small letters. words: the known
-    tokens, the most frequent first; token i has the id i + 2, 0 is padding and 1 any other.
-    affixes: lengths of the beginnings and endings of a word that have ids beside its own.
-    run: runs of two and more tokens, up to so many, have ids too (1 for none). buckets: these
-    pieces are hashed into so many rows of a table.
+    unit: what a token is. lower: whether capitals count as small letters. words: known tokens,
+    the most frequent first; token i has the id i + 2, 0 is padding and 1 any other. affixes:
+    lengths of beginnings and endings of a word that have ids too. run: so have runs of two to so
+    many tokens (1 for none). buckets: rows of a table into which these pieces are hashed.
     """
 
     unit: Literal["words", "characters", "bytes"]
@@ -297,5 +296,5 @@ def _spread(new: Any, old: Any) -> Any:
 
 def replace_part(plan: Plan, part: str, **changes: Any) -> Plan:
     """A copy of ``plan`` with fields of one part replaced (``part="fit", epochs=3``)."""
-    values: dict[str, Any] = {part: dataclasses.replace(getattr(plan, part), **changes)}
-    return dataclasses.replace(plan, **values)
+    changed: Any = dataclasses.replace(getattr(plan, part), **changes)
+    return dataclasses.replace(plan, **{part: changed})
