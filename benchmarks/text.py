@@ -40,7 +40,7 @@ def one(listing: Listing, seed: int) -> tuple[float, dict[str, float], float]:
     """Accuracy, baselines and seconds of one split."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        wish = Wish(epochs=5, seed=seed)
+        wish = Wish(budget=600.0, seed=seed)
         survey = surveyed(listing, "skip", remember=False)
         report = train_survey(survey, wish, None, Path(folder) / "run", started)
     return report.test["accuracy"].value, report.baselines, time.monotonic() - started

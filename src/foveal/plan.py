@@ -22,11 +22,10 @@ Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 class TextPart:
     """How text becomes numbers: each token a column of ids into tables that the network learns.
 
-    unit: what a token is. lower: whether capitals count as small letters. words: the known
-    tokens, the most frequent first; token i has the id i + 2, 0 is padding and 1 any other.
-    affixes: lengths of the beginnings and endings of a word that have ids beside its own.
-    run: runs of two and more tokens, up to so many, have ids too (1 for none). buckets: these
-    pieces are hashed into so many rows of a table.
+    unit: what a token is. lower: whether capitals count as small letters. words: known tokens,
+    the most frequent first; token i has the id i + 2, 0 is padding and 1 any other. affixes:
+    lengths of beginnings and endings of a word that have ids too. run: so have runs of two to so
+    many tokens (1 for none). buckets: rows of a table into which these pieces are hashed.
     """
 
     unit: Literal["words", "characters", "bytes"]
@@ -39,7 +38,7 @@ class TextPart:
     @property
     def rows(self) -> int:
         """Ids of one token: its own, those of its beginnings and endings, and of runs."""
-        return 1 + 2 * len(self.affixes) + max(self.run, 1) - 1
+        return 2 * len(self.affixes) + max(self.run, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +67,12 @@ class DataPart:
     what is shorter stands padding that a mask hides from the network) or "spacing" (every sample
     brought to the same ``step`` between cells, in the axes' unit, then cut or filled around its
     centre). low, high: raw values
-    mapped to 0 and 1, per channel; mean, std: of those mapped values, per channel. validation,
+    mapped to 0 and 1, per channel; mean, std: of those, per channel. validation,
     test: share held back from the training part when the data brings no such part (0 when it
-    does). dtype: the set's own depth
-    (``card.dtype``); samples of another depth are brought to it. scale: "set" maps values as
-    above; "sample" first brings each sample to zero mean and unit spread, channel by channel
-    (magnetic resonance, whose units mean nothing). text, sound: how such samples become numbers.
+    does). dtype: the set's own depth (``card.dtype``); samples of another depth are brought to
+    it. scale: "set" maps values as above; "sample" first brings each sample to zero mean and
+    unit spread, channel by channel (magnetic resonance, whose units mean nothing). text, sound:
+    how such samples become numbers.
     """
 
     size: tuple[int, ...]
@@ -125,8 +124,7 @@ class NetPart:
     stage, one number per axis. pool: "average" or "max" over what is left of the grid, or "grid":
     the average of each part of it, four along each axis, so that places are told apart.
     hidden: widths of fully connected layers before the last one. scale: factor on the logits.
-    votes: tokens also vote for the answers directly, beside the convolutions (text). forget:
-    share of tokens that become unknown ones in training.
+    votes: tokens vote for the answers beside the convolutions. forget: share of tokens lost.
     """
 
     stem: Literal["convolution", "whiten", "embed"]
@@ -298,5 +296,5 @@ def _spread(new: Any, old: Any) -> Any:
 
 def replace_part(plan: Plan, part: str, **changes: Any) -> Plan:
     """A copy of ``plan`` with fields of one part replaced (``part="fit", epochs=3``)."""
-    values: dict[str, Any] = {part: dataclasses.replace(getattr(plan, part), **changes)}
-    return dataclasses.replace(plan, **values)
+    changed: Any = dataclasses.replace(getattr(plan, part), **changes)
+    return dataclasses.replace(plan, **{part: changed})

@@ -12,7 +12,7 @@ from .bars import clean
 from .card import Card
 from .drawing.words import learned, plain
 from .duration import spoken
-from .plan import Plan
+from .plan import Plan, TextPart
 from .report import Report
 
 if TYPE_CHECKING:
@@ -186,6 +186,8 @@ def _numbers(plan: Plan, part: str) -> list[tuple[str, Any]]:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, TextPart):
+        return f"{value.unit}, {len(value.words):,} known"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_short, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

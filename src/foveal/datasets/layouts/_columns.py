@@ -25,7 +25,17 @@ from ._targets import (
 )
 
 Kind = Literal["flag", "class", "number", "list", "text", "empty"]
-LABELS = ("label", "labels", "class", "classes", "target", "category", "diagnosis", "y")
+LABELS = (
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "target",
+    "category",
+    "diagnosis",
+    "sentiment",
+    "y",
+)
 GROUP = re.compile(
     r"(patient|subject|person|speaker|participant|group)([ _-]?(id|no|number|name))?"
 )

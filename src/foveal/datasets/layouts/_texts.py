@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from ...card import Skipped
 from ...errors import DataError
 from ...grid import Sample
 from ...readers.text import as_sample
-from ..listing import Listing, encode, parts_present, stamp_of
+from ..listing import Listing, parts_present, stamp_of
 from ..names import Names
 from . import Place
-from ._parts import with_label
+from ._targets import Targets
 
 
 @dataclass(slots=True)
@@ -23,33 +23,31 @@ class Texts:
 
     keys: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     modes: list[str] = field(default_factory=list)
     left_out: list[Skipped] = field(default_factory=list)
 
-    def add(self, key: str, text: str, label: str, part: int, mode: str) -> None:
-        """One more text, or a word on why its line is none."""
+    def add(self, key: str, text: str, value: Any, part: int, mode: str, reason: str = "") -> None:
+        """One more text with what is to be learned of it; None with the reason why it is none."""
         if not text.strip():
             self.left_out.append(Skipped(key, "has no text"))
-        elif not label:
-            self.left_out.append(Skipped(key, "has no class"))
+        elif value is None:
+            self.left_out.append(Skipped(key, reason))
         else:
             self.keys.append(key)
             self.texts.append(text)
-            self.labels.append(label)
+            self.values.append(value)
             self.parts.append(part)
             self.modes.append(mode)
 
-    def listing(self, place: Place, layout: str) -> Listing:
+    def listing(self, place: Place, layout: str, targets: Targets) -> Listing:
         """All of it as a listing. Raises: DataError when there are not two classes."""
-        names: Sequence[str | None] = self.labels
-        labels, classes = encode(names, str(place.path))
-        few = len(classes) < 2 or (len(names) >= 20 and 2 * len(classes) > len(names))
-        if few:
+        labels, classes, count = targets.labels, targets.classes, len(self.keys)
+        few = len(classes) < 2 or (count >= 20 and 2 * len(classes) > count)
+        if targets.target == "label" and few:
             raise DataError(
-                f"{len(names)} texts with {len(classes)} different labels are nothing to learn "
-                "from",
+                f"{count} texts with {len(classes)} different labels are nothing to learn from",
                 where=str(place.path),
                 mend="give two classes at least, and several texts of each",
             )
@@ -59,7 +57,9 @@ class Texts:
         def read(i: int) -> Sample:
             return as_sample(texts[i], keys[i], modes[i])
 
-        return Listing(
+        content = b"" if targets.values is None else targets.values.tobytes()
+        stamp = stamp_of(layout, str(place.path), labels, parts, classes, texts.content, content)
+        listing = Listing(
             path=str(place.path),
             name=place.name,
             layout=layout,
@@ -68,7 +68,8 @@ class Texts:
             parts=parts,
             has_parts=parts_present(parts),
             classes=classes,
-            read=with_label(read, labels, classes),
-            stamp=stamp_of(layout, str(place.path), labels, parts, classes, texts.content),
+            read=read,
+            stamp=stamp,
             left_out=tuple(self.left_out),
         )
+        return targets.placed(listing)

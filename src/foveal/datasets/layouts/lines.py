@@ -12,6 +12,7 @@ from ..names import paper
 from ..source import read_file
 from . import Layout, Place
 from ._parts import part_of
+from ._targets import of_classes
 from ._texts import Texts
 
 LAYOUT_NAME = "lines of label and text"
@@ -94,7 +95,8 @@ def _listing(place: Place) -> Listing:
                 label, rest = _parted(line)
                 key = f"{name} line {number}"
                 found.add(key, rest, label, 0 if len(files) == 1 else part or 0, mode)
-    return found.listing(place, LAYOUT_NAME)
+    targets = of_classes(found.values, str(place.path), "the first field of each line")
+    return found.listing(place, LAYOUT_NAME, targets)
 
 
 def _part(name: str) -> int | None:

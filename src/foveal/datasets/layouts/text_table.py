@@ -12,6 +12,7 @@ from ...readers.text import decode
 from ..listing import Listing
 from ..source import read_file
 from . import Layout, Place
+from ._columns import Chosen, again, chosen
 from ._parts import part_of
 from ._table import Table, parse
 from ._texts import Texts
@@ -19,7 +20,7 @@ from ._texts import Texts
 LAYOUT_NAME = "table of texts"
 _TABLES, _OBJECTS = (".csv", ".tsv"), (".jsonl", ".ndjson")
 _TEXTS = ("text", "sentence", "review", "comment", "content", "message", "question", "document")
-_LABELS = ("label", "labels", "class", "classes", "target", "category", "sentiment", "y")
+_NUMBERED = ("id", "index", "key", "no", "")
 _SAMPLE = 200
 _MOST_COLUMNS = 1000
 _WORDED = re.compile(r"\w+\W+\w+")
@@ -128,24 +129,42 @@ def _listing(place: Place) -> Listing:
             where=str(place.path),
             mend="give the path of one table, or call them train.csv, val.csv and test.csv",
         )
-    found = Texts()
+    found, wanted = Texts(), None
     for (name, table, mode), part in zip(tables, parts, strict=True):
-        _collect(found, place, name, table, mode, part or 0 if len(tables) > 1 else 0)
-    return found.listing(place, LAYOUT_NAME)
+        part = part or 0 if len(tables) > 1 else 0
+        wanted = _collect(found, place, name, table, mode, part, wanted)
+    assert wanted is not None, "there is one table at least"
+    return found.listing(place, LAYOUT_NAME, wanted.targets(found.values, str(place.path)))
 
 
-def _collect(found: Texts, place: Place, name: str, table: Table, mode: str, part: int) -> None:
+def _collect(
+    found: Texts,
+    place: Place,
+    name: str,
+    table: Table,
+    mode: str,
+    part: int,
+    wanted: Chosen | None,
+) -> Chosen:
+    """Note every row of one table; what it was asked for comes back."""
     text = _text_column(table)
     assert text is not None, "only tables with such a column come here"
     split = _split_column(table, text)
-    label = _label_column(table, {text, split}, f"{place.path}: {name}")
+    taken = {text, split, *(i for i, n in enumerate(table.header) if n.lower() in _NUMBERED)}
+    where = f"{place.path}: {name}"
+    if wanted is None:
+        wanted = chosen(table, taken, place.target, where)
+    else:
+        wanted = again(table, wanted, taken, where)
     for line, cells in table.rows:
         here = part if split is None else part_of(cells[split])
         assert here is not None, "a column with other words is not the split"
-        found.add(f"{name} line {line}", cells[text], cells[label], here, mode)
+        value, reason = wanted.read(cells)
+        found.add(f"{name} line {line}", cells[text], value, here, mode, reason)
     for line, count in table.ragged:
         reason = f"has {count} cells, the header {len(table.header)}" if count else "is no object"
         found.left_out.append(Skipped(f"{name} line {line}", reason))
+    return wanted
 
 
 def _split_column(table: Table, text: int) -> int | None:
@@ -155,20 +174,6 @@ def _split_column(table: Table, text: int) -> int | None:
         if column != text and words and all(part_of(word) is not None for word in words):
             return column
     return None
-
-
-def _label_column(table: Table, taken: set[int | None], where: str) -> int:
-    free = [i for i in range(len(table.header)) if i not in taken]
-    named = [i for i in free if table.header[i].lower() in _LABELS]
-    if len(named) == 1 or len(free) == 1:
-        return (named or free)[0]
-    shown = ", ".join(repr(table.header[i][:40]) for i in free[:8])
-    raise DataError(
-        "the column of classes cannot be told: "
-        + (f"there are {shown}" if free else "there is no other beside the texts"),
-        where=where,
-        mend="name the column 'label', and no other one",
-    )
 
 
 LAYOUT = Layout(

@@ -9,7 +9,7 @@ from typing import Any
 from ...drawing.charts import lines
 from ...drawing.markup import details, esc, facts, section, table
 from ...drawing.words import Figure, count, duration, percent
-from ...plan import Plan
+from ...plan import Plan, TextPart
 from ...report import Report
 
 PARTS = {
@@ -152,6 +152,8 @@ def _why(text: str) -> str:
 
 
 def _value(value: object, *, inner: bool = False) -> str:
+    if isinstance(value, TextPart):
+        return f"{value.unit}, {len(value.words):,} known"
     if isinstance(value, tuple | list):
         between = " × " if inner else ", "
         return between.join(_value(v, inner=True) for v in value) if value else "none"

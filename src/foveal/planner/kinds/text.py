@@ -19,7 +19,8 @@ TRIED = 500  # texts that tell what a token is
 WORD_LONG = 16  # letters between two blanks on average, above which blanks part no words
 RARE = 0.05  # share of characters that are hardly ever seen, above which bytes are better
 AFFIXES = (3, 4, 5)
-PASSES = 5.0
+SEEN = 50_000  # texts that training sees in all, where passes are between these two
+PASSES = (4.0, 12.0)
 Unit = Literal["words", "characters", "bytes"]
 
 
@@ -211,12 +212,14 @@ def _fit(plan: Plan, means: Means, length: int, why: dict[str, str]) -> Plan:
     """Small batches, few passes: the votes begin near their best, and more passes overfit."""
     batch = int(np.clip(means.train // 100, 16, 64))
     per_pass = max(1, means.train // batch)
-    passes = plan.fit.epochs if means.epochs is not None else PASSES
+    few, many = PASSES
+    worth = float(np.clip(round(SEEN / max(means.train, 1)), few, many))
+    passes = plan.fit.epochs if means.epochs is not None else worth
     lr, other = round(0.08 * (batch / 500) ** 0.25, 4), round(0.4 * (batch / 500) ** 0.5, 4)
     why["fit.batch"] = f"{means.train} training texts: small steps, many of them"
     why["fit.lr"] = why["fit.other_lr"] = f"scaled to {batch} samples a step"
     if means.epochs is None:
-        why["fit.epochs"] = f"{PASSES:g} passes: more were never worth their time, texts overfit"
+        why["fit.epochs"] = f"{worth:g} passes: more were never worth their time, texts overfit"
     steps = max(1, round(passes * per_pass))
     why["fit.steps"] = f"{passes:g} epochs of {per_pass} batches"
     return replace_part(
