@@ -5,7 +5,7 @@ from math import prod
 
 import torch
 
-from foveal.grid import Axis
+from foveal.grid import Axis, time_axis
 from foveal.plan import AugmentPart, DataPart, FitPart, JudgePart, NetPart, Plan
 
 RANKS = (1, 2, 3)
@@ -81,6 +81,15 @@ def plan_for(rank, channels=2, **changes):
         budget=None,
         seed=0,
     )
+
+
+def film_for(rank, time, **changes):
+    """`plan_for` on a grid whose axis number ``time`` is one of time, for "shifted" blocks."""
+    changes = {"block": "shifted", **changes}
+    plan = plan_for(rank, **changes)
+    axes = list(plan.axes)
+    axes[time] = time_axis(0.1)
+    return replace(plan, axes=tuple(axes))
 
 
 def raw_for(rank, count=4, channels=2, size=None):

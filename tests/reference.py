@@ -130,6 +130,18 @@ def resize(x, size):
     return x
 
 
+def shift(x, axis, each):
+    """Channel c of cell t comes from t - 1 (the first ``each``), t + 1 (the next), or t."""
+    out = np.zeros_like(x)
+    for c in range(x.shape[1]):
+        step = -1 if c < each else 1 if c < 2 * each else 0
+        for t in np.ndindex(*x.shape[2:]):
+            at = tuple(i + step * (a == axis) for a, i in enumerate(t))
+            if _inside(at, x.shape[2:]):
+                out[(slice(None), c, *t)] = x[(slice(None), c, *at)]
+    return out
+
+
 def _real(x, mask, sample, channels):
     """The real values of some channels of one sample, in one row."""
     rows = x[sample][channels]

@@ -78,6 +78,10 @@ def test_the_mask_shrinks_with_the_grid(rank, stem):
         ({"stem_kernel": ()}, r"\[\] does not fit(.|\n)*net\.stem_kernel"),
         ({"widths": (6, 0)}, r"\[6, 0\] holds a number below 1(.|\n)*net\.widths"),
         (
+            {"block": "shifted"},
+            r"blocks that are shifted need an axis of time(.|\n)*net\.block(.|\n)*\"residual\"",
+        ),
+        (
             {"stem_width": 5},
             r"has 2 to 16 outputs by twos, not 5(.|\n)*net\.stem_width(.|\n)*to 16, or",
         ),

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+import reference
 from foveal.layers import BlurDown, Convolution, SqueezeExcite
-from foveal.networks.block import ConvBlock, Residual, Stage
+from foveal.networks.block import ConvBlock, Factored, Residual, Shifted, Stage, unit
 from foveal.networks.down import Down
 from plans import RANKS, SIZE, net_for
 
@@ -94,12 +95,12 @@ def test_a_blur_repeats_the_border_as_far_as_it_reaches(stride):
 @pytest.mark.parametrize("rank", RANKS)
 @pytest.mark.parametrize("norm", ["batch", "group", "channel"])
 @pytest.mark.parametrize("down", DOWNS)
-@pytest.mark.parametrize("block", ["plain", "residual"])
+@pytest.mark.parametrize("block", ["plain", "residual", "factored", "shifted"])
 def test_padding_never_changes_real_cells(rank, norm, down, block):
     # ELU of a shifted norm is not zero at zero, so nothing is right by luck.
     net = net_for(rank, norm=norm, down=down, block=block, gate=True, activation="elu")
     torch.manual_seed(0)
-    stage = Stage(rank, 4, net, 1).eval()
+    stage = Stage(rank, 4, net, 1, time=rank - 1).eval()
     with torch.no_grad():
         for value in stage.parameters():
             if value.ndim == 1:
@@ -156,3 +157,64 @@ def test_gates_close_branches_or_plain_stages(block, gates):
     assert (stage.gate is not None) == (block == "plain")
     plain = Stage(2, 4, net_for(2, block=block), 1)
     assert not any(isinstance(m, SqueezeExcite) for m in plain.modules())
+
+
+EVERY_TIME = [(rank, time) for rank in RANKS for time in range(rank)]
+
+
+@pytest.mark.parametrize(("rank", "time"), EVERY_TIME)
+def test_a_factored_unit_is_one_convolution_over_space_then_one_over_time(rank, time):
+    net = net_for(rank, block="factored", down="stride", activation="tanh")
+    block = unit(rank, 4, 5, (3,) * rank, net, time=time).eval().double()
+    assert isinstance(block, Factored)
+    flat = tuple(1 if i == time else 3 for i in range(rank))
+    over = tuple(3 if i == time else 1 for i in range(rank))
+    assert (block.space.convolution.kernel, block.time.convolution.kernel) == (flat, over)
+    x = features(rank, count=2).double()
+    want, ones = x.numpy(), (1,) * rank
+    for part in (block.space, block.time):
+        kernel = part.convolution.weight.detach().numpy()
+        want = reference.convolution(want, kernel, None, ones, ones) / (1 + part.norm.eps) ** 0.5
+        want = torch.tanh(torch.from_numpy(want)).numpy()
+    torch.testing.assert_close(block(x)[0], torch.from_numpy(want))
+
+
+@pytest.mark.parametrize(("rank", "time"), EVERY_TIME)
+def test_a_shifted_unit_is_a_shift_then_a_convolution(rank, time):
+    net = net_for(rank, block="shifted", activation="tanh")
+    kernel = tuple(1 if i == time else 3 for i in range(rank))
+    block = unit(rank, 8, 5, kernel, net, time=time).eval().double()
+    assert isinstance(block, Shifted)
+    x, ones = features(rank, channels=8, count=2).double(), (1,) * rank
+    moved = reference.shift(x.numpy(), time, 1)
+    weight = block.block.convolution.weight.detach().numpy()
+    want = reference.convolution(moved, weight, None, ones, ones)
+    want = torch.tanh(torch.from_numpy(want) / (1 + block.block.norm.eps) ** 0.5)
+    torch.testing.assert_close(block(x)[0], want)
+
+
+@pytest.mark.parametrize("block", ["factored", "shifted"])
+def test_units_that_see_time_halve_space_and_time_as_asked(block):
+    stage = Stage(3, 4, net_for(3, block=block, strides=((1, 1, 1), (2, 2, 1))), 1, time=0)
+    out, _ = stage.eval()(features(3))
+    assert out.shape == (3, 8, 4, 3, 5)
+    if block == "factored":  # space is halved before time is looked at
+        first = stage.blocks[0]
+        assert (first.space.stride, first.time.stride) == ((1, 2, 1), (2, 1, 1))
+
+
+def test_without_a_kernel_over_time_there_is_nothing_to_factor():
+    net = net_for(3, block="factored")
+    assert isinstance(unit(3, 4, 5, (1, 3, 3), net, time=0), ConvBlock)
+    assert isinstance(unit(3, 4, 5, (3, 3, 3), net), ConvBlock)
+
+
+@pytest.mark.parametrize("block", ["factored", "shifted"])
+def test_order_in_time_reaches_the_answer(block):
+    torch.manual_seed(0)
+    stage = Stage(3, 8, net_for(3, block=block, strides=((1, 1, 1),) * 2), 1, time=0).eval()
+    x = features(3, channels=8)
+    forth, back = stage(x)[0], stage(x.flip(2))[0].flip(2)
+    assert (forth - back).abs().max() > 0.01
+    still = Stage(3, 8, net_for(3, kernels=((1, 3, 3),) * 2, strides=((1, 1, 1),) * 2), 1).eval()
+    torch.testing.assert_close(still(x)[0], still(x.flip(2))[0].flip(2))

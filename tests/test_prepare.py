@@ -1,8 +1,12 @@
 """prepare: its stated rules, one by one, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foveal.datasets.prepare import grey, has_colour, on_white, prepare, with_channels, with_depth
 from foveal.errors import DataError
@@ -139,3 +143,56 @@ def test_channels_alone():
     (x,) = pictures(1, (4, 4))
     assert with_channels(x, 3) is x
     assert with_channels(x, 1).shape == (1, 4, 4)
+
+
+def clip_part(size, fit="stretch", time=0, channels=1):
+    return replace(part(size, channels, fit), sampled=(time,))
+
+
+class TestFrames:
+    """Clips: whole frames are picked, and each is scaled by itself."""
+
+    def numbered(self, count, size=(4, 6)):
+        return np.broadcast_to(
+            np.arange(count, dtype=np.uint8)[None, :, None, None], (1, count, *size)
+        ).copy()
+
+    @given(st.integers(1, 80), st.integers(1, 40))
+    def test_each_comes_from_the_middle_of_its_span(self, there, wanted):
+        out = prepare(self.numbered(there), clip_part((wanted, 4, 6)))[0, :, 0, 0]
+        for place, value in enumerate(out.tolist()):
+            low, high = place * there / wanted, (place + 1) * there / wanted
+            assert low - 1 < value < high + 1
+            assert value == int((low + high) / 2)
+        assert (np.diff(out.astype(int)) >= 0).all()
+        if there == wanted:
+            assert out.tolist() == list(range(there))
+
+    def test_no_frame_is_blended(self):
+        x = self.numbered(40)
+        x[:, 1::2] = 255
+        out = prepare(x, clip_part((7, 2, 3)))
+        assert set(np.unique(out).tolist()) <= {*range(0, 40, 2), 255}
+
+    @pytest.mark.parametrize("fit", ["stretch", "crop"])
+    @pytest.mark.parametrize("time", [0, 1, 2])
+    def test_each_frame_is_what_it_would_be_as_a_picture(self, fit, time):
+        size = [8, 8, 8]
+        size[time] = 5
+        (x,) = pictures(1, (9, 10, 13), channels=1)
+        out = np.moveaxis(prepare(x, clip_part(tuple(size), fit, time)), 1 + time, 0)
+        frames = np.moveaxis(x, 1 + time, 0)
+        for place, frame in enumerate(out):
+            one = frames[(2 * place + 1) * len(frames) // 10]
+            alone = prepare(one, part((8, 8), 1, fit))
+            assert np.abs(frame.astype(int) - alone).max() <= 1
+
+    def test_a_short_clip_shows_its_frames_longer(self):
+        out = prepare(self.numbered(3), clip_part((7, 4, 6)))
+        assert out[0, :, 0, 0].tolist() == [0, 0, 1, 1, 1, 2, 2]
+
+    def test_space_alone_decides_how_much_is_padded(self):
+        x = np.full((1, 60, 4, 8), 10, np.uint8)
+        out = prepare(x, clip_part((6, 8, 8), "pad"))
+        assert out.shape == (1, 6, 8, 8)
+        assert (out == 10).all()

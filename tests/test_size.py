@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.datasets.size import aspect_spread, working_fit, working_size
+from foveal.datasets.size import aspect_spread, of_clips, working_fit, working_size
 
 
 def sizes(*shapes):
@@ -73,3 +73,43 @@ def test_a_few_odd_ones_do_not_decide():
 def test_the_spread_is_the_ratio_of_aspects():
     assert aspect_spread(sizes(*[(100, 100)] * 50, *[(100, 200)] * 50)) == pytest.approx(2)
     assert aspect_spread(sizes((5,), (500,))) == 1
+
+
+class TestClips:
+    def clips(self, *shapes, time=0):
+        return of_clips(np.array(shapes), time)
+
+    def test_few_frames_are_all_kept(self):
+        size, fit, why, why_fit = self.clips((17, 48, 64), (17, 48, 64))
+        assert (size, fit) == ((17, 48, 64), "stretch")
+        assert (
+            why
+            == "17 frames, as the median clip has; of each frame: every sample has 48 x 64 cells"
+        )
+        assert why_fit == "of each frame: the samples have one shape (up to 1.3 is stretched)"
+
+    def test_of_many_frames_sixteen_are_kept(self):
+        size, _, why, _ = self.clips((63, 48, 64), (40, 48, 64), (32, 48, 64))
+        assert size == (16, 48, 64)
+        assert why.startswith(
+            "16 frames at even distances, of 40 in the median clip; of each frame"
+        )
+        assert self.clips((24, 48, 64))[0] == (24, 48, 64)
+        assert self.clips((26, 48, 64))[0] == (16, 48, 64)
+
+    def test_frames_share_the_cells_of_a_volume(self):
+        size, _, why, _ = self.clips((16, 240, 320))
+        assert size == (16, 56, 72)
+        assert np.prod(size) <= 4**8
+        assert "brought to about 64 x 64" in why
+        assert self.clips((4, 240, 320))[0] == (4, 112, 144)
+
+    def test_length_and_shape_have_nothing_to_do_with_each_other(self):
+        assert self.clips((8, 40, 40), (60, 40, 40), (20, 41, 40))[1] == "stretch"
+        size, fit, _, why = self.clips((8, 40, 60), (8, 60, 40))
+        assert (size, fit) == ((8, 50, 50), "pad")
+        assert why.startswith("of each frame: aspects differ by 2.")
+
+    def test_time_may_stand_anywhere(self):
+        assert self.clips((48, 64, 40), time=2)[0] == (48, 64, 16)
+        assert self.clips((48, 40), time=1)[0] == (48, 16)

@@ -55,6 +55,15 @@ def time_axis(step: float) -> Axis:
     return Axis("time", step, "s", "time", mirrors=False)
 
 
+def time_of(axes: tuple[Axis, ...]) -> int | None:
+    """Position of the axis of time in a grid that has space as well (a clip); None in others."""
+    return next((i for i, a in enumerate(axes) if a.kind == "time"), None) if _film(axes) else None
+
+
+def _film(axes: tuple[Axis, ...]) -> bool:
+    return {"time", "space"} <= {axis.kind for axis in axes}
+
+
 def data_of(axes: tuple[Axis, ...]) -> Data:
     """What people call a grid with these axes; told from their meaning, never from their number.
 
@@ -65,7 +74,7 @@ def data_of(axes: tuple[Axis, ...]) -> Data:
     if any(axis.name == "text" for axis in axes):
         return "text"
     if "time" in kinds:
-        return "video" if "space" in kinds else "signal"
+        return "video" if _film(axes) else "signal"
     if "space" not in kinds:
         return "rows"
     return "volume" if any(axis.name == "z" for axis in axes) else "picture"

@@ -72,7 +72,8 @@ class DataPart:
     does). dtype: the set's own depth (``card.dtype``); samples of another depth are brought to
     it. scale: "set" maps values as above; "sample" first brings each sample to zero mean and
     unit spread, channel by channel (magnetic resonance, whose units mean nothing). text, sound:
-    how such samples become numbers.
+    how such samples become numbers. sampled: axes, by position, along which whole cells are
+    picked at even distances and never blended (the frames of a clip); ``fit`` is about the others.
     """
 
     size: tuple[int, ...]
@@ -89,6 +90,7 @@ class DataPart:
     text: TextPart | None = None
     sound: SoundPart | None = None
     step: tuple[float, ...] = ()
+    sampled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

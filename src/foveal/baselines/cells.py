@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Gather = Callable[[Rows], "Tensor"]  # rows -> (B, C, *S), as a Store gathers them
 
+TOGETHER = 2**24  # values looked at at a time: 64 MB
 CELLS = 144  # at most this many cells per channel are looked at: 12 x 12 in a picture
 
 
@@ -48,6 +49,8 @@ def question(
 def small(gather: Gather, rows: Rows, batch: int = 1024) -> Features:
     """Rows as flat vectors (N, F): each axis averaged down so that about `CELLS` are left."""
     parts = []
+    if len(rows):
+        batch = max(1, min(batch, TOGETHER // max(gather(rows[:1]).numel(), 1)))
     for start in range(0, len(rows), batch):
         x = gather(rows[start : start + batch]).cpu().numpy().astype(np.float32)
         # What lies behind a shorter sample is no number; here it counts as nothing.

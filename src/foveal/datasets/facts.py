@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FovealError
-from ..grid import Axis
+from ..grid import Axis, time_of
 from ..plan import DataPart, Fit
 from ..record import from_plain, write_bytes
 from .cache import cache_folder, key_of
@@ -53,10 +53,12 @@ class Form:
         """As `prepare` asks for it; the intensity it ignores is left at 0 and 1."""
         zeros, ones = (0.0,) * self.channels, (1.0,) * self.channels
         depth: Any = self.dtype
+        time = time_of(self.axes)
         return DataPart(
             *(self.size, self.channels, self.fit, zeros, ones, zeros, ones, 0.0, 0.0, depth),
             scale=self.scale,
             step=self.step,
+            sampled=() if time is None else (time,),
         )
 
 

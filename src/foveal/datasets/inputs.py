@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataError
-from ..grid import IMAGE_AXES, Axis, Sample, data_of
+from ..grid import IMAGE_AXES, Axis, Data, Sample, data_of
 from ..readers import idx, read, reader_for, readers, text, unreadable
 from ..readers.array import MOST_CHANNELS, Rows, as_sample, axes_of, open_rows
+from .frames import frame_folders, read_frames
 from .layouts.arrays import npz, role
 from .names import paper
-from .series import find_series
+from .series import Series, find_series
 from .source import FolderSource, Source, open_source, read_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Item = tuple[str, Sample | DataError]
+Read = Callable[[str], Sample]
 
 
 def inputs(
@@ -34,8 +36,9 @@ def inputs(
     """Every item below ``paths``, as (key, Sample) or (key, why it cannot be used).
 
     A folder or a zip gives every visible file at any depth, in natural order; files about the
-    set (README, licence) at its top are passed over. Where ``axes`` are those of a volume, the
-    files of one DICOM series are one item. An array file is a stack when its name
+    set (README, licence) at its top are passed over. The files of one DICOM series are one item
+    where ``axes`` are those of a volume; a folder of numbered frames is one, and so is a GIF with
+    all its frames, where they are those of a clip. An array file is a stack when its name
     says so ("x", "test_images") or its dimensions are more than one item has on ``axes``; else
     it is one item. A text file is one item; with ``by_line`` each of its lines that is not blank
     is one. Memory does not grow with the number of items, save for packed stacks.
@@ -51,19 +54,17 @@ def inputs(
 
 
 def _below(source: Source, path: Path, axes: tuple[Axis, ...], by_line: bool) -> Iterator[Item]:
-    series = find_series(source)[0] if data_of(axes) == "volume" else ()
-    scans = {min(one.files): one for one in series if len(one.files) > 1}
-    slices = {file for one in scans.values() for file in one.files}
+    several = _several(source, data_of(axes))
+    first = {min(files): name for name, (files, _) in several.items()}
+    inside = {file for files, _ in several.values() for file in files}
     for position, name in enumerate(source.names):
         if "/" not in name and paper(name):
             continue
-        if position in scans:
-            scan = scans[position]
-            key = (
-                str(path / scan.key) if isinstance(source, FolderSource) else f"{path}: {scan.key}"
-            )
-            yield _one(partial(scan.read, source), key)
-        elif position in slices:
+        if position in first:
+            own = first[position]
+            key = str(path / own) if isinstance(source, FolderSource) else f"{path}: {own}"
+            yield _one(partial(several[own][1], key), key)
+        elif position in inside:
             continue
         elif isinstance(source, FolderSource):
             yield from _file(path / name, str(path / name), axes, by_line)
@@ -72,7 +73,26 @@ def _below(source: Source, path: Path, axes: tuple[Axis, ...], by_line: bool) ->
             if reader_for(name) is readers()["text"]:
                 yield from _text(partial(source.read, position), key, axes, by_line)
                 continue
-            yield _one(partial(_entry, source, position, key), key)
+            yield _one(partial(_entry, source, position, key, axes), key)
+
+
+def _several(source: Source, data: Data) -> dict[str, tuple[Sequence[int], Read]]:
+    """Items of several files each, by name: their files, and how one of a given key is read."""
+    if data == "volume":
+        scans = [one for one in find_series(source)[0] if len(one.files) > 1]
+        return {one.key: (one.files, partial(_scan, source, one)) for one in scans}
+    if data == "video":
+        clips = frame_folders(source.names).items()
+        return {name: (files, partial(_clip, source, files)) for name, files in clips}
+    return {}
+
+
+def _scan(source: Source, series: Series, key: str) -> Sample:
+    return series.read(source)
+
+
+def _clip(source: Source, frames: list[int], key: str) -> Sample:
+    return read_frames(lambda at: read(source.read(at), source.names[at]), frames, key)
 
 
 def _file(path: Path, key: str, axes: tuple[Axis, ...], by_line: bool) -> Iterator[Item]:
@@ -94,7 +114,8 @@ def _file(path: Path, key: str, axes: tuple[Axis, ...], by_line: bool) -> Iterat
         ):
             yield from _text(lambda: read_file(path, key), key, axes, by_line)
         else:
-            yield _one(lambda: read(read_file(path, key), key), key)
+            moving = data_of(axes) == "video"
+            yield _one(lambda: read(read_file(path, key), key, moving=moving), key)
     except DataError as error:
         yield key, error
     except OSError as error:
@@ -144,8 +165,8 @@ def _row(stack: Rows | NDArray[np.generic], row: int, key: str, axes: tuple[Axis
     return as_sample(np.array(stack[row]), key, axes)
 
 
-def _entry(source: Source, position: int, key: str) -> Sample:
-    return read(source.read(position), key)
+def _entry(source: Source, position: int, key: str, axes: tuple[Axis, ...]) -> Sample:
+    return read(source.read(position), key, moving=data_of(axes) == "video")
 
 
 def _is_item(shape: tuple[int, ...], key: str, axes: tuple[Axis, ...]) -> bool:

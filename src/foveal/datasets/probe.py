@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..grid import Axis, Sample, data_of
+from ..grid import Axis, Sample, data_of, time_of
 from ..plan import Fit
 from .facts import Form
 from .listing import Listing
 from .prepare import ALPHA_MODES, has_colour, on_white
-from .size import of_lengths, working_fit, working_size
+from .size import of_clips, of_lengths, working_fit, working_size
 from .spacing import lowest, measured, working_box, working_scale
 
 PROBES = 512
@@ -84,6 +84,8 @@ class Probe:
         fit: Fit
         if data_of(axes) in ("text", "signal"):
             size, fit, why_size, why_fit = of_lengths(sizes)
+        elif (time := time_of(axes)) is not None:
+            size, fit, why_size, why_fit = of_clips(sizes, time)
         elif None not in steps:
             size, step, why_size = working_box(sizes, np.array(steps))
             axes = tuple(replace(a, step=s) for a, s in zip(axes, step, strict=True))

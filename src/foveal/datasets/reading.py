@@ -186,9 +186,9 @@ class _Reading:
 
 def store_key(hashes: NDArray[np.uint64], part: DataPart) -> str:
     """Name of the store of these samples, in this order, in this form: equal content is shared."""
-    shape = (part.size, part.channels, part.fit, part.dtype, part.scale, part.step)
+    form = (part.size, part.channels, part.fit, part.dtype, part.scale, part.step, part.sampled)
     made = [to_plain(noun) for noun in (part.text, part.sound) if noun is not None]
-    return key_of(VERSION, hashes.tobytes(), shape, made)
+    return key_of(VERSION, hashes.tobytes(), form, made)
 
 
 def _ordered(make: Any, items: Iterable[int], threads: int, ahead: int) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from ..plan import Fit
 ALIKE = 1.3
 LONGEST = 2**18
 ABOVE = 1.5625  # (160 / 128) ** 2: sets a little above the cap are left as they are
+FRAMES = 16
 
 
 def of_lengths(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], Fit, str, str]:
@@ -30,19 +31,42 @@ def of_lengths(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], Fit, str, s
     return (longest,), "ragged", cells, "lengths differ: shorter ones are padded and masked"
 
 
-def working_size(sizes: NDArray[np.integer]) -> tuple[tuple[int, ...], str]:
+def of_clips(sizes: NDArray[np.integer], time: int) -> tuple[tuple[int, ...], Fit, str, str]:
+    """Size and fit of clips, and why; frames are picked along ``time``, each is scaled by itself.
+
+    The median number of frames, or 16 where it is over 24: a movement shows in few. As many cells
+    as any grid of this kind has at most, shared out over the frames, shape each of them.
+
+    Args:
+        sizes: ``(N, rank)`` cells of the samples, N at least 1. time: the axis of time.
+    """
+    usual = int(np.median(sizes[:, time]))
+    frames = usual if usual <= ABOVE * FRAMES else FRAMES
+    space = np.delete(sizes, time, axis=1)
+    size, why_size = working_size(space, most_cells(sizes.shape[1]) // frames)
+    fit, why_fit = working_fit(space)
+    count = (
+        f"{frames} frames, as the median clip has"
+        if frames == usual
+        else (f"{frames} frames at even distances, of {usual} in the median clip")
+    )
+    why_size = f"{count}; of each frame: {why_size}"
+    return (*size[:time], frames, *size[time:]), fit, why_size, f"of each frame: {why_fit}"
+
+
+def working_size(sizes: NDArray[np.integer], cap: int | None = None) -> tuple[tuple[int, ...], str]:
     """Cells along each axis after `prepare`, and why.
 
     The median along each axis; never more, so that a typical sample is not blown up. Where the
     median holds over 1.56 times the cap, it shrinks to the cap's number of cells, keeping its
     aspect, in multiples of 8. The cap is 4,096 cells for one axis and four times as many for each
-    further one: 128 x 128 for pictures.
+    further one, 128 x 128 for pictures, unless it is given.
 
     Args:
         sizes: ``(N, rank)`` cells of the samples, N at least 1.
     """
     median = tuple(int(m) for m in np.median(sizes, axis=0))
-    cap = most_cells(len(median))
+    cap = most_cells(len(median)) if cap is None else cap
     cells = math.prod(median)
     if cells <= ABOVE * cap:
         same = bool((sizes == sizes[0]).all())

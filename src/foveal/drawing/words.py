@@ -15,6 +15,7 @@ NOUNS = {
     ("z", "y", "x"): "volumes",
     ("time",): "recordings",
     ("text",): "texts",
+    ("time", "y", "x"): "clips",
 }
 
 

@@ -15,6 +15,7 @@ from .memory import channels_last, kernels_channels_last
 from .norm import BatchNorm, ChannelNorm, GroupNorm, norm
 from .pooling import AdaptivePool, AveragePool, GlobalPool, GridPool, MaxPool
 from .resample import resize
+from .shift import Shift
 from .whiten import Whiten
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "MaxBlurPool",
     "MaxPool",
     "SeparableConvolution",
+    "Shift",
     "SqueezeExcite",
     "TransposedConvolution",
     "Votes",

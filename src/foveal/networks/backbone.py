@@ -68,6 +68,7 @@ class Backbone(nn.Module):
         channels: C of the input.
         net: the plan's network.
         text: how text became tokens, for a stem of embeddings.
+        time: position of the axis of time; None where the grid has none.
 
     Shapes: x ``(B, C, *S) -> (B, net.features, *T)``; the mask ``(B, 1, *S)`` of real cells
         comes back as ``(B, 1, *T)``, or None. Each stride divides S, rounded up.
@@ -75,10 +76,15 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, rank: int, channels: int, net: NetPart, text: TextPart | None = None
+        self,
+        rank: int,
+        channels: int,
+        net: NetPart,
+        text: TextPart | None = None,
+        time: int | None = None,
     ) -> None:
         super().__init__()
-        _check(rank, net)
+        _check(rank, net, time)
         self.rank, self.outputs = rank, net.features
         self.parallel = net.block == "parallel"
         self.stem: nn.Module
@@ -95,7 +101,7 @@ class Backbone(nn.Module):
         if self.parallel:
             before = (net.stem_width,) * len(net.widths)
         self.stages = nn.ModuleList(
-            Stage(rank, inputs, net, number) for number, inputs in enumerate(before)
+            Stage(rank, inputs, net, number, time) for number, inputs in enumerate(before)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
@@ -108,8 +114,14 @@ class Backbone(nn.Module):
         return x, mask
 
 
-def _check(rank: int, net: NetPart) -> None:
+def _check(rank: int, net: NetPart, time: int | None) -> None:
     """Raises: PlanError naming the first field that does not fit the others."""
+    if net.block in ("factored", "shifted") and time is None:
+        raise PlanError(
+            f"blocks that are {net.block} need an axis of time, and this grid has none",
+            where="plan.json: net.block",
+            mend='set net.block to "plain" or "residual"',
+        )
     stages = len(net.widths)
     for name in ("depths", "strides", "kernels"):
         count = len(getattr(net, name))

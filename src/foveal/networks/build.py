@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
+from ..grid import time_of
 from ..layers import Convolution, Votes, forget, hide
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
@@ -171,8 +172,9 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
     # The seed is used up inside: building a network changes nobody else's random numbers.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        backbone = Backbone(plan.rank, plan.data.channels, net, plan.data.text)
-        if net.block == "plain":
+        time = time_of(plan.axes)
+        backbone = Backbone(plan.rank, plan.data.channels, net, plan.data.text, time)
+        if net.block in ("plain", "factored", "shifted"):
             _begin_as_identity(backbone)
         if head is None:
             head = planned_head(net, net.features, plan.outputs, prior)

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from ..card import Card
 from ..errors import PlanError
+from ..grid import time_of
 from ..plan import AugmentPart, DataPart, FitPart, JudgePart, NetPart, Plan
 from . import data as of_data
 from . import fitting as of_fit
@@ -126,6 +127,12 @@ def _data(card: Card, why: Reasons) -> DataPart:
     why["data.scale"] = card.why.get("scale", "values mean the same in every file")
     why["data.step"] = card.why["size"] if card.fit == "spacing" else "cells have no length"
     why["data.text"] = why["data.sound"] = "the samples are neither text nor sound"
+    time = time_of(card.axes)
+    why["data.sampled"] = (
+        "no axis holds frames"
+        if time is None
+        else "frames are picked, not blended: a mean of two shows what never was"
+    )
     return DataPart(
         size=card.size,
         channels=card.channels,
@@ -139,6 +146,7 @@ def _data(card: Card, why: Reasons) -> DataPart:
         dtype=cast(Literal["uint8", "uint16", "float32"], card.dtype),
         scale=card.scale,
         step=tuple(axis.step for axis in card.axes) if card.fit == "spacing" else (),
+        sampled=() if time is None else (time,),
     )
 
 

@@ -90,25 +90,48 @@ def reach(
     return tuple(field)
 
 
-def macs(net: NetPart, size: Shape, channels: int, outputs: int) -> int:
-    """Multiply-adds of one sample; tests hold it equal to `networks.cost`."""
-    size = tuple(-(-n // s) for n, s in zip(size, net.stem_stride, strict=True))
+def macs(net: NetPart, size: Shape, channels: int, outputs: int, time: int | None = None) -> int:
+    """Multiply-adds of one sample; tests hold it equal to `networks.cost`.
+
+    time: position of the axis of time, along which "factored" blocks look by themselves.
+    """
+    size = _after(size, net.stem_stride)
     total = math.prod(size) * math.prod(net.stem_kernel) * channels * net.stem_width
     total *= net.stem != "embed"  # rows of a table are looked up, not multiplied
     before, whole, parallel = net.stem_width, size, net.block == "parallel"
+    inside = net.down == "stride"
     for width, depth, stride, kernel in zip(
         net.widths, net.depths, net.strides, net.kernels, strict=True
     ):
-        after = tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
-        first = after if net.down == "stride" else size
-        total += math.prod(first) * math.prod(kernel) * before * width
-        total += (depth - 1) * math.prod(after) * math.prod(kernel) * width * width
-        before, size = (net.stem_width, whole) if parallel else (width, after)
+        if parallel:
+            before, size = net.stem_width, whole
+        steps = [(kernel, stride)]
+        if time is not None and net.block == "factored" and kernel[time] > 1:
+            steps = [(cut(kernel, time), cut(stride, time)) for cut in (_without, _only)]
+        for number in range(depth):
+            for window, step in steps:
+                after = size if number else _after(size, step)
+                total += math.prod(after if inside else size) * math.prod(window) * before * width
+                before, size = width, after
     before = net.features * net.places
     for hidden in net.hidden:
         total += before * hidden
         before = hidden
     return total + before * outputs
+
+
+def _after(size: Shape, stride: Shape) -> Shape:
+    return tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
+
+
+def _only(cells: Shape, axis: int) -> Shape:
+    """``cells`` with 1 everywhere but along one axis."""
+    return tuple(n if i == axis else 1 for i, n in enumerate(cells))
+
+
+def _without(cells: Shape, axis: int) -> Shape:
+    """``cells`` with 1 along one axis."""
+    return tuple(1 if i == axis else n for i, n in enumerate(cells))
 
 
 def widths(base: int, stages: int) -> tuple[int, ...]:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 MOST = 3000  # samples looked at; more would not change the answer
 CELLS = 5  # pooled cells along each axis
+FINEST = 2**15  # cells of a sample; of larger ones, such as clips, neighbours are averaged
+TOGETHER = 2**22  # values worked on at a time
 Features = NDArray[np.float32]
 
 
@@ -43,7 +45,7 @@ def mirror_evidence(
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(x))[:MOST]
-    values, labels = x[chosen].astype(np.float32), labels[chosen]
+    values, labels = x[chosen], labels[chosen]
     cut = 2 * len(values) // 3
     if cut < 20 or len(set(labels[:cut].tolist())) < 2:
         return tuple(
@@ -153,7 +155,23 @@ def _judge(
     return Evidence(name, a, b, True, f"{figures}: nothing is lost")
 
 
-def _features(x: NDArray[np.float32]) -> Features:
+def _features(x: NDArray[np.generic]) -> Features:
+    """What the classifier sees of samples ``(N, C, *S)``, in bounded memory: ``(N, F)``."""
+    step = max(1, TOGETHER // max(x[0].size, 1))
+    parts = [_seen(_coarse(x[i : i + step])) for i in range(0, len(x), step)]
+    return np.concatenate(parts)
+
+
+def _coarse(x: NDArray[np.generic]) -> NDArray[np.float32]:
+    """``x`` as floats, its longest axes halved until a sample has at most `FINEST` cells."""
+    out = x.astype(np.float32)
+    while math.prod(out.shape[2:]) > FINEST:
+        axis = max(range(2, out.ndim), key=out.shape.__getitem__)
+        out = _means(out, axis, -(-out.shape[axis] // 2))
+    return out
+
+
+def _seen(x: NDArray[np.float32]) -> Features:
     """Pooled values and pooled gradients split by sign: ``(N, F)``, any rank."""
     axes = tuple(range(2, x.ndim))
     x = x.mean(axis=1, keepdims=True)
@@ -181,16 +199,19 @@ def _slope(x: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
 def _pool(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means over at most CELLS symmetric cells along each axis."""
     for axis in range(2, x.ndim):
-        n = x.shape[axis]
-        cells = min(CELLS, n)
-        low = [n * c // cells for c in range(cells)]
-        high = [n - n * (cells - 1 - c) // cells for c in range(cells)]
-        parts = [
-            np.take(x, range(a, b), axis=axis).mean(axis=axis)
-            for a, b in zip(low, high, strict=True)
-        ]
-        x = np.stack(parts, axis=axis)
+        x = _means(x, axis, min(CELLS, x.shape[axis]))
     return x
+
+
+def _means(x: NDArray[np.float32], axis: int, cells: int) -> NDArray[np.float32]:
+    """``axis`` averaged down to ``cells`` that lie as they would if it were mirrored."""
+    n = x.shape[axis]
+    low = [n * c // cells for c in range(cells)]
+    high = [n - n * (cells - 1 - c) // cells for c in range(cells)]
+    parts = [
+        np.take(x, range(a, b), axis=axis).mean(axis=axis) for a, b in zip(low, high, strict=True)
+    ]
+    return np.stack(parts, axis=axis)
 
 
 def _ridge(features: Features, labels: NDArray[np.integer]) -> tuple[Features, Features, Features]:

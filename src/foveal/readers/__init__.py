@@ -49,10 +49,12 @@ def reader_for(name: str) -> Reader | None:
     return simple or next((known[s] for s in known if low.endswith(s)), None)
 
 
-def read(content: bytes, key: str) -> Sample:
+def read(content: bytes, key: str, *, moving: bool = False) -> Sample:
     """The item in ``content``, read by the family that the name ``key`` belongs to.
 
     Scanners write DICOM files without an ending; these are known by their mark.
+    moving: a GIF is a clip and not its first picture.
+
     Raises: DataError naming ``key`` and the reason when no reader can use it.
     """
     reader = reader_for(key)
@@ -60,6 +62,8 @@ def read(content: bytes, key: str) -> Sample:
         reader = readers()["dicom"]
     if reader is None:
         raise unreadable("no reader knows this kind of file", key)
+    if moving and key.lower().endswith(".gif"):
+        reader = readers()["video"]
     return reader.read(content, key)
 
 

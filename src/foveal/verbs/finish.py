@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..baselines import Baseline, cells
+from ..baselines import Baseline, cells, frames
 from ..baselines.text import of_texts
 from ..datasets.tokens import text_of
 from ..drawing.pictures import picture
@@ -21,14 +21,16 @@ from ..drawing.words import noun
 from ..evaluation.page import write_page
 from ..evaluation.predict import PLAIN, batch_size, logits
 from ..evaluation.summary import summarise
+from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
+from ..grid import time_of
 from ..networks.weights import save_weights
 from ..plan import Plan
 from ..planner.machine import measure
 from ..planner.network import macs
 from ..progress import Progress
 from ..record import write_json
-from ..report import Report
-from ..tasks import Answers, Task
+from ..report import Report, Score
+from ..tasks import Answers, Calibration, Task
 from ..training import checkpoint
 from .hold import writing
 from .prepare_run import baseline_seconds, part, task_of
@@ -97,6 +99,7 @@ class Finish:
             cost=self._cost(history),
             groups=self._groups(),
         )
+        report = self._with_motion(report, network, test, calibration)
         seconds = round(time.monotonic() - self.started, 2)
         report = dataclasses.replace(
             report,
@@ -132,6 +135,36 @@ class Finish:
         x = self.survey.store.gather(self.split.test[at : at + 1])[0].numpy()
         return picture(x, low=self.plan.data.low, high=self.plan.data.high)
 
+    def _with_motion(
+        self, report: Report, network: nn.Module, test: Answers, calibration: Calibration
+    ) -> Report:
+        """The report, and whether motion matters where the samples are clips."""
+        along, judging = time_of(self.plan.axes), self.task.judging
+        if along is None or judging.main not in report.test:
+            return report
+        rows = np.random.default_rng(self.plan.seed).permutation(len(test.target))[:MOST]
+
+        def ask(change: Change | None) -> Score:
+            raw = test.raw[rows]
+            if change is not None:
+                some = self.split.test[rows]
+                batches = part(self.plan, self.survey, some, batch_size(self.plan), shuffle=False)
+                raw = logits(network, changed(batches.epoch(0), change), self.plan)
+            keys = [test.keys[int(row)] for row in rows]
+            answers = Answers(raw, test.target[rows], keys)
+            return judging.judge(answers, self.plan, calibration, ()).scores[judging.main]
+
+        found = motion(ask, along, self.plan.seed)
+        figure = judging.figures[judging.main]
+        told = sentence(found, figure)
+        return dataclasses.replace(
+            report,
+            verdict=f"{report.verdict} {told}",
+            invariance={**report.invariance, "motion": found.to_dict()},
+            doubts=report.doubts if matters(found, figure) else (*report.doubts, DOUBT),
+            details={**report.details, "verdict": [*report.details["verdict"], told]},
+        )
+
     def _baselines(self) -> tuple[Baseline, ...]:
         train, test = self.split.train, self.split.test
         text = self.plan.data.text
@@ -140,14 +173,16 @@ class Finish:
                 return ()
             parts = [(self._texts(rows), self._targets(rows)) for rows in (train, test)]
             return of_texts(*parts[0], *parts[1], unit=text.unit, seed=self.plan.seed)
-        question = cells.question(
-            self.survey.store.gather,
-            (train, self._targets(train)),
-            (test, self._targets(test)),
-            seconds=baseline_seconds(self.plan.budget or 600.0),
-            seed=self.plan.seed,
+        rows = (train, self._targets(train)), (test, self._targets(test))
+        gather, along, seed = self.survey.store.gather, time_of(self.plan.axes), self.plan.seed
+        simple, seconds = self.task.judging.baselines, baseline_seconds(self.plan.budget or 600.0)
+        if along is None:
+            return simple(cells.question(gather, *rows, seconds=seconds, seed=seed), self.plan)
+        half = seconds / 2
+        return frames.beside(
+            simple(cells.question(gather, *rows, seconds=half, seed=seed), self.plan),
+            simple(frames.question(gather, along, *rows, seconds=half, seed=seed), self.plan),
         )
-        return self.task.judging.baselines(question, self.plan)
 
     def _texts(self, rows: NDArray[np.int64]) -> list[str]:
         """Texts as they were read."""
@@ -163,7 +198,8 @@ class Finish:
     def _cost(self, history: History) -> dict[str, Any]:
         plan = self.plan
         machine = measure(plan.fit.device)
-        each = macs(plan.net, plan.data.size, plan.data.channels, plan.outputs)
+        size, along = plan.data.size, time_of(plan.axes)
+        each = macs(plan.net, size, plan.data.channels, plan.outputs, along)
         rate = history.samples_per_second
         return {
             "seconds": 0.0,

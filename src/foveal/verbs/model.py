@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..card import Card
 from ..errors import RunError
 from ..find import names
+from ..grid import time_of
 from ..plan import Plan, replace_part
 from ..progress import SILENT, Progress
 from ..record import read_json, write_json
@@ -211,12 +212,14 @@ def _check(plan: Plan, folder: Path) -> None:
 
 def _least_weights(plan: Plan) -> int:
     """Numbers in the kernels and matrices of a plan's network, without building it."""
-    net, text = plan.net, plan.data.text
+    net, text, time = plan.net, plan.data.text, time_of(plan.axes)
     if text is not None:  # the tables are nearly all of it
         rows = len(text.words) + (text.buckets if net.votes else 0)
         return rows * (plan.outputs if net.votes else net.stem_width)
     widths = (plan.data.channels, net.stem_width, *net.widths)
     kernels, depths = (net.stem_kernel, *net.kernels), (1, *net.depths)
+    if net.block == "factored" and time is not None:  # the part over space is the larger one
+        kernels = tuple(k[:time] + k[time + 1 :] for k in kernels)
     dense = pairwise((net.widths[-1] * net.places, *net.hidden, plan.outputs))
     return sum(a * b for a, b in dense) + sum(
         (inputs + (depth - 1) * outputs) * outputs * prod(kernel)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BUDGET = 600.0
 LOOKED_AT = 3000  # training samples that the mirror test may see
+LOOKED_AT_BYTES = 2**27  # and no more than these, of large samples
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
     from ..planner.symmetry import mirror_evidence, mirror_evidence_of_values
 
     rng = np.random.default_rng(plan.seed)
-    rows = np.sort(rng.permutation(split.train)[:LOOKED_AT])
+    most = min(LOOKED_AT, LOOKED_AT_BYTES // max(survey.store.row_bytes, 1))
+    rows = np.sort(rng.permutation(split.train)[:most])
     axes = [(a.name, a.mirrors) for a in plan.axes]
     x = survey.store.gather(rows).numpy()
     targets = survey.targets(rows)

@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 
 from ..datasets.augment import augment
 from ..datasets.batches import Batches
+from ..grid import time_of
 from ..networks.build import build
 from ..plan import Plan, replace_part
 from ..planner.task import task_named
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..networks.build import Network
 
 STEM_SAMPLES = 4000
+STEM_CELLS = 2**24  # of all these samples: 64 MB for each channel
 
 
 def task_of(plan: Plan) -> Task:
@@ -44,7 +46,8 @@ def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
         head = task.head(plan, plan.net.features, targets)
     network = build(plan, head)
     rng = np.random.default_rng(plan.seed)
-    rows = np.sort(rng.permutation(split.train)[:STEM_SAMPLES])
+    most = min(STEM_SAMPLES, max(1, STEM_CELLS // prod(plan.data.size)))
+    rows = np.sort(rng.permutation(split.train)[:most])
     network.fit_stem(survey.store.gather(rows))
     if plan.net.votes and task.target != "numbers":
         member = targets if targets.ndim > 1 else one_hot(targets, plan.outputs)
@@ -167,9 +170,12 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
 def judging_seconds(plan: Plan, forward: float, split: Split) -> float:
     """Seconds from the last training step to the finished report."""
     from ..evaluation.predict import planned_views
+    from ..evaluation.video_baselines import MOST
 
     assert plan.budget is not None
     views = forward * (len(split.validation) + len(split.test)) * len(planned_views(plan))
+    if time_of(plan.axes) is not None:  # asked twice more, without motion
+        views += 2 * forward * min(len(split.test), MOST) * len(planned_views(plan))
     return views + baseline_seconds(plan.budget) + 1.5 + 0.006 * plan.budget
 
 

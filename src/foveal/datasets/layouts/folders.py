@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..listing import Listing, encode, parts_present, stamp_of
 from ..names import Names, paper
 from ..source import FolderSource, Source
 from . import Layout, Place
+from ._clips import moves, sources
 from ._parts import has_parts, items, part_of, with_label, wrapper
 
 
@@ -27,8 +29,22 @@ def _listing(place: Place) -> Listing:
     assert place.source is not None, "a single file has no class folders"
     names = list(place.source.names)
     readable = items(names)
-    wrap = wrapper([n for n, good in zip(names, readable, strict=True) if good])
-    split = has_parts([n[len(wrap) :] for n, good in zip(names, readable, strict=True) if good])
+    wrap, split = outer(names, readable)
+    return _build(place, place.source, arranged(names, readable, wrap, split))
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """Items by their position among the names, each with its class and its part."""
+
+    items: list[int]
+    labels: list[str]
+    parts: list[int]
+    left_out: list[Skipped]
+
+
+def arranged(names: Sequence[str], readable: Sequence[bool], wrap: str, split: bool) -> Arranged:
+    """Which of ``names`` are items: in class folders below ``wrap``, in parts where ``split``."""
     kept: list[int] = []
     labels: list[str] = []
     parts: list[int] = []
@@ -44,7 +60,7 @@ def _listing(place: Place) -> Listing:
             parts.append(part)
         elif reason:
             left_out.append(Skipped(name, reason))
-    return _build(place, place.source, kept, labels, parts, left_out)
+    return Arranged(kept, labels, parts, left_out)
 
 
 def _reason(inside: list[str], part: int | None, readable: bool) -> str | None:
@@ -60,15 +76,19 @@ def _reason(inside: list[str], part: int | None, readable: bool) -> str | None:
     return None
 
 
+def outer(names: Sequence[str], readable: Sequence[bool]) -> tuple[str, bool]:
+    """The folders that only wrap the set, and whether those below them are parts of a split."""
+    good = [name for name, reads in zip(names, readable, strict=True) if reads]
+    wrap = wrapper(good)
+    return wrap, has_parts([name[len(wrap) :] for name in good])
+
+
 def _build(
     place: Place,
     source: Source,
-    items: list[int],
-    names: list[str],
-    parts: list[int],
-    left_out: list[Skipped],
+    found: Arranged,
 ) -> Listing:
-    labels, classes = encode(names, str(place.path))
+    labels, classes = encode(found.labels, str(place.path))
     if len(classes) < 2:
         raise DataError(
             f"only one class folder, {classes[0]!r}, holds files that can be read",
@@ -76,9 +96,11 @@ def _build(
             mend="give a folder with one folder per class, two at least "
             "(or train/ and test/ with those inside)",
         )
-    positions = np.asarray(items, np.int64)
-    where = np.asarray(parts, np.int8)
-    keys = Names(source.names[i] for i in items)
+    positions = np.asarray(found.items, np.int64)
+    where = np.asarray(found.parts, np.int8)
+    keys = Names(source.names[i] for i in found.items)
+    moving = moves(keys)
+    groups, group_why = sources(keys, labels, classes) if moving else (None, "")
     kind = "class folders" if isinstance(source, FolderSource) else "zip of class folders"
     return Listing(
         path=str(place.path),
@@ -89,19 +111,24 @@ def _build(
         parts=where,
         has_parts=parts_present(where),
         classes=classes,
-        read=with_label(_reader(source, positions, keys), labels, classes),
+        read=with_label(_reader(source, positions, keys, moving), labels, classes),
         stamp=stamp_of(source.stamp, kind, labels, where, classes),
-        left_out=tuple(left_out),
+        left_out=tuple(found.left_out),
+        groups=groups,
+        group_why=group_why,
     )
 
 
-def _reader(source: Source, positions: np.ndarray, keys: Names) -> Callable[[int], Sample]:
-    return lambda i: read(source.read(int(positions[i])), keys[i])
+def _reader(
+    source: Source, positions: np.ndarray, keys: Names, moving: bool
+) -> Callable[[int], Sample]:
+    return lambda i: read(source.read(int(positions[i])), keys[i], moving=moving)
 
 
 LAYOUT = Layout(
     order=40,
-    says=f"a folder or zip with one folder of pictures per class, also under {'/, '.join(PARTS)}/",
+    says="a folder or zip with one folder of pictures or clips per class, also under "
+    f"{'/, '.join(PARTS)}/",
     fits=_fits,
     listing=_listing,
 )
