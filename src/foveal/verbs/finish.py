@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..baselines import Baseline, cells
+from ..baselines import Baseline, cells, rocket
 from ..baselines.text import of_texts
 from ..datasets.tokens import text_of
 from ..drawing.pictures import picture
@@ -147,6 +147,10 @@ class Finish:
             seconds=baseline_seconds(self.plan.budget or 600.0),
             seed=self.plan.seed,
         )
+        if self.plan.sees == "signal":
+            gather, seconds = self.survey.store.gather, question.seconds
+            own = rocket.own(gather, train, test, seconds=seconds, seed=self.plan.seed)
+            question = dataclasses.replace(question, own=(own,))
         return self.task.judging.baselines(question, self.plan)
 
     def _texts(self, rows: NDArray[np.int64]) -> list[str]:
