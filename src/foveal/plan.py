@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from .errors import PlanError
 from .find import nearest
-from .grid import Axis, Data, data_of
+from .grid import Axis, Data, data_of, time_axis
 from .record import from_plain, to_plain
 from .target import Number
 
@@ -46,7 +46,7 @@ class SoundPart:
     """How a waveform becomes a picture of loudness by pitch and time (log mel spectrogram).
 
     rate: samples per second that every recording is brought to. window, hop: seconds. bands:
-    mel bands between ``low`` and ``high`` Hz.
+    mel bands between ``low`` and ``high`` Hz; 0 leaves the waveform as it is, at that rate.
     """
 
     rate: float
@@ -100,6 +100,8 @@ class AugmentPart:
     translate: largest shift along each axis, in cells. flip: axes that may be mirrored.
     alternate: mirror every second epoch instead of by coin. cutout: edge of the erased box in
     cells, 0 for none. brightness, contrast: largest change, as a share of one std and of 1.
+    warp: largest change of speed along each axis, as a share (none: no change). gain: largest
+    change of a sample's distance from its own mean, as a share.
     """
 
     translate: tuple[int, ...]
@@ -108,6 +110,8 @@ class AugmentPart:
     cutout: int
     brightness: float
     contrast: float
+    warp: tuple[float, ...] = ()
+    gain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,12 @@ class Plan:
     @property
     def rank(self) -> int:
         return len(self.axes)
+
+    @property
+    def reads(self) -> tuple[Axis, ...]:
+        """Axes of a sample as read: a recording has time alone, whatever becomes of it."""
+        sound = self.data.sound
+        return self.axes if sound is None else (time_axis(1 / sound.rate),)
 
     @property
     def outputs(self) -> int:

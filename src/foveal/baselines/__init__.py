@@ -16,6 +16,21 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """A simple model of one kind of data, whatever the task.
+
+    name, title, called, words: as in `Baseline`. answer: targets of all training rows as numbers
+    ``(N, K)`` -> its numbers for the test rows ``(M, K)``.
+    """
+
+    name: str
+    title: str
+    called: str
+    words: str
+    answer: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What simple models are asked: learn these samples, then answer for those.
 
@@ -25,7 +40,8 @@ class Question:
         learned, truth: encoded targets of the training and of the test part, (N, ...), (M, ...).
         seconds: about the most time that one slow core may take for all models together. Rows
             are chosen from sizes alone, so the same data give the same answers.
-        seed: picks the rows where not all can be used.
+        seed: picks the rows where not all can be used. own: models of this kind of data, to be
+            asked besides those of every kind.
     """
 
     known: Callable[[Rows], Features]
@@ -36,6 +52,7 @@ class Question:
     truth: NDArray[Any]
     seconds: float = 10.0
     seed: int = 0
+    own: tuple[Own, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

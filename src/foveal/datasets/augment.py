@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..plan import AugmentPart
+from .moved import louder, warped
 
 _CACHED = 2**17  # values worked on at a time
 _MEASURED = 2**18  # values from which a batch is told to be bright or dark
@@ -49,6 +50,10 @@ def augment(
     if any(shifts):
         starts = [torch.randint(2 * n + 1, x.shape[:1], generator=generator) for n in shifts]
         x = translate(x, shifts, torch.stack(starts, 1).to(x.device))
+    if any(part.warp):
+        x = warped(x, part.warp, generator)
+    if part.gain:
+        x = louder(x, part.gain, generator)
     if part.brightness or part.contrast:
         draw = torch.rand(2, x.shape[0], generator=generator).to(x.device) * 2 - 1
         x = recolour(x, part.brightness * draw[0], 1 + part.contrast * draw[1])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..card import PARTS, Card, Skipped
+from ..grid import data_of
 from .aims import Aims
 from .facts import Facts
 from .listing import Listing
@@ -102,6 +103,7 @@ def _doubts(
     aims: Aims,
 ) -> Iterator[str]:
     good = np.flatnonzero(~facts.bad)
+    yield from listing.doubts
     yield from _bad_files(listing, facts)
     yield from _shapes(facts, good)
     yield from _copies(copies, aims.kinds(), listing.parts[good])
@@ -186,6 +188,9 @@ def _modes_met(facts: Facts, good: NDArray[np.intp]) -> Iterator[str]:
     met = _modes(facts, good)
     if len(met) > 1:
         shown = ", ".join(f"{name or 'unnamed'} ({count})" for name, count in met.items())
+        if data_of(facts.form.axes) == "signal":
+            yield f"recordings are of several kinds: {shown}; all are brought to one"
+            return
         to = {1: "grey", 3: "colour"}.get(facts.form.channels, f"{facts.form.channels} channels")
         yield f"colour modes are mixed: {shown}; all are brought to {to}"
 

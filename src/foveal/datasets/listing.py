@@ -40,7 +40,8 @@ class Listing:
         read: position -> Sample with y its class name. Raises: DataError naming the key.
             May be called from several threads.
         stamp: changes whenever a file is added, removed or altered.
-        left_out: files that are no items, and why.
+        left_out: files that are no items, and why. doubts: what a person should know of how the
+            listing was made.
     """
 
     path: str
@@ -61,6 +62,7 @@ class Listing:
     group_why: str = ""
     target_why: str = ""
     columns: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -74,6 +76,12 @@ def encode(names: Sequence[str | None], where: str) -> tuple[NDArray[np.int32], 
     place: dict[str | None, int] = {name: i for i, name in enumerate(classes)}
     place[None] = -1
     return np.fromiter((place[n] for n in names), np.int32, len(names)), classes
+
+
+def numbered(words: Sequence[str]) -> NDArray[np.int64]:
+    """One number for each different word, in natural order, ``(N,)``."""
+    place = {word: i for i, word in enumerate(sorted(set(words), key=natural))}
+    return np.fromiter((place[word] for word in words), np.int64, len(words))
 
 
 def parts_present(parts: NDArray[np.int8]) -> tuple[str, ...]:

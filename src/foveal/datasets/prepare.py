@@ -5,6 +5,8 @@ Rules, in order:
   the reverse divided, so white stays white; other values are taken as they stand.
 * **Alpha** is composited on white, as on a page: drawings on a clear ground are mostly dark.
 * **Channels.** Grey is repeated for a colour net; colour becomes ITU-R 601 luma for a grey one.
+  Channels of a recording are mixed, or its one channel is repeated.
+* **Sound** becomes one waveform at the plan's rate, and that a picture of pitch and time.
 * **Scale.** "sample" brings each channel of each sample to zero mean and unit spread first.
 * **Frames** of a clip are picked, one from the middle of each of ``data.size`` equal spans: blended
   frames would show what never was.
@@ -24,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..grid import Grid
+from ..grid import Grid, data_of
 from ..plan import DataPart
 from .boxed import boxed
+from .mel import heard
 from .tokens import ids
 
 Values = NDArray[Any]
@@ -51,9 +54,10 @@ def prepare(
     Shapes: ``(C, *S) -> (data.channels, *data.size)`` of `stored_as` (data).
     Raises: DataError when channels or axes do not fit, or a value is not finite.
     """
-    if x.ndim != 1 + len(data.size) or 0 in x.shape:
+    wanted = len(data.size) if data.sound is None else 1
+    if x.ndim != 1 + wanted or 0 in x.shape:
         raise DataError(
-            f"has the shape {x.shape[1:]} where {len(data.size)} axes are needed",
+            f"has the shape {x.shape[1:]} where {wanted} axes are needed",
             where=key,
             mend="give samples like those that the model was trained on",
         )
@@ -65,6 +69,10 @@ def prepare(
         )
     if data.text is not None:
         return ids(x, data.text, data.size[0])
+    if data.sound is not None:
+        x = heard(x, data.sound, grid)
+    elif grid is not None and data_of(grid.axes) == "signal":
+        x = _mixed(x, data.channels)
     x = with_channels(with_depth(x, data.dtype), data.channels, key)
     x = shaped(standardised(x) if data.scale == "sample" else x, data, grid)
     if stored_as(data) == "uint8":
@@ -90,6 +98,13 @@ def standardised(x: Values) -> Values:
         spread = (square / wide.size) ** 0.5
         wide /= spread if spread > 1e-12 else 1.0
     return out
+
+
+def _mixed(x: Values, channels: int) -> Values:
+    """A recording ``(C, L)`` with ``channels`` channels where that is mono; else as it is."""
+    if channels == 1 and len(x) > 1:
+        return np.asarray(x.mean(axis=0, dtype=np.float64, keepdims=True), np.float32)
+    return np.repeat(x, channels, axis=0) if len(x) == 1 else x
 
 
 def with_depth(x: Values, dtype: str) -> Values:

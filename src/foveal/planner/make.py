@@ -54,12 +54,14 @@ def make_plan(
     size = edited.data.size
     if size == plan.data.size:
         return edited
-    if len(size) != card.rank or min(size) < 1:
+    if len(size) != plan.rank or min(size) < 1:
         raise PlanError(
-            f"size {list(size)} does not fit a grid of rank {card.rank}",
+            f"size {list(size)} does not fit a grid of rank {plan.rank}",
             where="--set data.size",
-            mend=f"give one number >= 1, or {card.rank} of them, as in [64, 64]",
+            mend=f"give one number >= 1, or {plan.rank} of them, as in [64, 64]",
         )
+    if plan.rank != card.rank:  # sounds become pictures: the plan's size is not the files'
+        return edited
     return _plan(of_data.resized(card, size), machine, wish).edited(changes)
 
 
@@ -168,6 +170,7 @@ def _augment(card: Card, data: DataPart, wish: Wish, why: Reasons) -> AugmentPar
     flip, why["augment.flip"] = of_fit.flips(card, wish.symmetry, wish.evidence)
     translate, why["augment.translate"] = of_fit.translate(card, data.size)
     cutout, why["augment.cutout"] = of_fit.cutout(card, data.size)
+    why["augment.warp"] = why["augment.gain"] = "only series and sounds run faster or get louder"
     brightness, contrast, why["augment.brightness"] = of_fit.light(card)
     why["augment.contrast"] = why["augment.brightness"]
     why["augment.alternate"] = (

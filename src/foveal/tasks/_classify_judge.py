@@ -198,6 +198,10 @@ def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:
     )
     if len(np.unique(labels)) > 1:
         found.append(_linear(known, labels, asked, classes, used, question))
+    signs = 2.0 * np.eye(classes)[question.learned] - 1
+    for own in question.own:
+        said = own.answer(signs).argmax(1)
+        found.append(_baseline(own.name, own.title, own.called, own.words, said, truth))
     return tuple(found)
 
 

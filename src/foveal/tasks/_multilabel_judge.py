@@ -123,6 +123,18 @@ def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:
             truth,
             plan,
         ),
+        *(
+            _baseline(
+                own.name,
+                own.title,
+                own.called,
+                own.words,
+                own.answer(np.asarray(learned, np.float64)),
+                truth,
+                plan,
+            )
+            for own in question.own
+        ),
     )
 
 

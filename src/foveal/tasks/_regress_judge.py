@@ -123,6 +123,9 @@ def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:
             simple.neighbours(known, learned, asked),
         )
     )
+    for own in question.own:
+        said = own.answer(np.asarray(question.learned, np.float64))
+        found.append(answered(own.name, own.title, own.called, own.words, said))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..baselines import Baseline, cells, frames
+from ..baselines import Baseline, cells, frames, rocket
 from ..baselines.text import of_texts
 from ..datasets.tokens import text_of
 from ..drawing.pictures import picture
@@ -174,15 +174,20 @@ class Finish:
             parts = [(self._texts(rows), self._targets(rows)) for rows in (train, test)]
             return of_texts(*parts[0], *parts[1], unit=text.unit, seed=self.plan.seed)
         rows = (train, self._targets(train)), (test, self._targets(test))
-        gather, along, seed = self.survey.store.gather, time_of(self.plan.axes), self.plan.seed
+        gather, seed, along = self.survey.store.gather, self.plan.seed, time_of(self.plan.axes)
         simple, seconds = self.task.judging.baselines, baseline_seconds(self.plan.budget or 600.0)
-        if along is None:
-            return simple(cells.question(gather, *rows, seconds=seconds, seed=seed), self.plan)
-        half = seconds / 2
-        return frames.beside(
-            simple(cells.question(gather, *rows, seconds=half, seed=seed), self.plan),
-            simple(frames.question(gather, along, *rows, seconds=half, seed=seed), self.plan),
-        )
+        if self.plan.sees == "video":
+            assert along is not None, "a clip has an axis of time"
+            half = seconds / 2
+            return frames.beside(
+                simple(cells.question(gather, *rows, seconds=half, seed=seed), self.plan),
+                simple(frames.question(gather, along, *rows, seconds=half, seed=seed), self.plan),
+            )
+        question = cells.question(gather, *rows, seconds=seconds, seed=seed)
+        if self.plan.sees == "signal":
+            own = rocket.own(gather, train, test, seconds=seconds, seed=seed)
+            question = dataclasses.replace(question, own=(own,))
+        return simple(question, self.plan)
 
     def _texts(self, rows: NDArray[np.int64]) -> list[str]:
         """Texts as they were read."""

@@ -64,7 +64,7 @@ def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[
     waiting: list[tuple[str, Any]] = []
     ready = 0
     with progress.bar("predicting", None) as tick:
-        for key, found in _samples(inputs, model.plan.axes, model.card.layout in BY_LINE):
+        for key, found in _samples(inputs, model.plan.reads, model.card.layout in BY_LINE):
             try:
                 if isinstance(found, FovealError):
                     raise found

@@ -20,7 +20,7 @@ from ._memory import from_arrays
 
 __all__ = ["Layout", "Place", "find_listing", "from_arrays"]
 
-_ALONE = (".csv", ".tsv", ".jsonl", ".ndjson", ".npz", ".npy")
+_ALONE = (".csv", ".tsv", ".jsonl", ".ndjson", ".npz", ".npy", ".ts")
 _HEAD = 4096
 
 

@@ -1,4 +1,4 @@
-"""Random convolutions of a series: many fixed kernels, and how much of each answer is positive."""
+"""Random convolutions: many fixed kernels, and how much of each one's answer is positive."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import Own, Rows
+from .cells import Gather
+from .ridge import fit_ridge
+
 TAPS = 9
 # A kernel has weight 2 on three of its nine taps and -1 on the others: all 84 choices of three.
 TRIPLES = tuple(combinations(range(TAPS), 3))
@@ -17,6 +21,9 @@ FEATURES = 9996  # as published: 119 for each kernel
 MOST_DILATIONS = 32
 _GOLDEN = (5**0.5 + 1) / 2
 _CACHED = 2**19  # values worked on at a time, so that they stay in the processor's cache
+
+MOST_ROWS = 2000  # training series: the decomposition behind the ridge takes the cube of them
+SPEED = 1e9  # values compared with a bias per second on one slow core; sizes the model
 
 Floats = NDArray[np.float32]
 
@@ -99,6 +106,49 @@ def rocket_features(rocket: Rocket, x: Floats) -> Floats:
                 out[start : start + len(series), at : at + len(shares)] = shares.T
                 at += len(shares)
     return out
+
+
+def own(gather: Gather, train: Rows, test: Rows, *, seconds: float = 10.0, seed: int = 0) -> Own:
+    """Ridge regression on random convolutions, as a baseline for signals of any task.
+
+    How many kernels and training series are used follows from sizes alone. A picture of pitch
+    and time counts as a series with a channel for each pitch.
+
+    Args:
+        gather: rows -> ``(B, C, *S)``, the cached values, time last.
+        train, test: rows of both parts. seconds: about the most that one slow core may take.
+    """
+    length = gather(train[:1]).shape[-1] if len(train) else 1
+    features = int(min(FEATURES, seconds * SPEED / 2 / max(length * (len(train) + len(test)), 1)))
+    features = max(features, 12 * len(TRIPLES))
+    most = int(max(200, min(MOST_ROWS, seconds * SPEED / 2 / (length * features))))
+    some = np.arange(len(train))
+    if most < len(some):
+        some = np.sort(np.random.default_rng(seed).permutation(len(some))[:most])
+    used = "" if len(some) == len(train) else f", from {len(some):,} training series"
+
+    def answer(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        known = _series(gather, train[some])
+        rocket = fit_rocket(known, features=features, seed=seed)
+        learned = rocket_features(rocket, known)
+        mean, scale = learned.mean(0), learned.std(0) + 1e-6
+        fitted = fit_ridge((learned - mean) / scale, targets[some])
+        asked = rocket_features(rocket, _series(gather, test))
+        return fitted((asked - mean) / scale)
+
+    return Own(
+        name="random_convolutions",
+        title="Random convolutions",
+        called="ridge regression on random convolutions",
+        words=f"one weighted sum of {features:,} fixed random convolutions for each answer{used}",
+        answer=answer,
+    )
+
+
+def _series(gather: Gather, rows: Rows) -> Floats:
+    """Rows as ``(N, C, L)``: axes before the last one, time, become channels."""
+    x = gather(rows).cpu().numpy().astype(np.float32)
+    return x.reshape(len(x), -1, x.shape[-1])
 
 
 def _dilations(length: int, each: int) -> tuple[tuple[int, ...], list[int]]:
