@@ -19,7 +19,7 @@ from foveal.layers.symmetry import (
     fold,
     symmetry_of,
 )
-from foveal.layers.symmetry.convolution import TurningConvolution
+from foveal.layers.symmetry.turning import TurningConvolution
 from turns import NAMED, SIZES, error, fields, randomised, turning_error
 
 named = pytest.mark.parametrize("symmetry", NAMED.values(), ids=NAMED)

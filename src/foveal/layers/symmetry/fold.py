@@ -12,8 +12,9 @@ from torch import nn
 from ..centred import CentredConvolution
 from ..convolution import Convolution
 from ..norm import BatchNorm
-from .convolution import SeparableGroupConvolution, TurningConvolution
+from .convolution import SeparableGroupConvolution
 from .norm import FieldNorm
+from .turning import TurningConvolution
 
 N = TypeVar("N", bound=nn.Module)
 

@@ -15,8 +15,8 @@ from ..axes import Ints
 from ..convolution import Padding
 from ..pooling import GlobalPool
 from ..pooling import Kind as PoolKind
-from .convolution import TurningConvolution, moved_taps
 from .group import Symmetry, Turn
+from .turning import TurningConvolution, moved_taps
 
 Gives = Literal["scalar", "vector", "size", "faces"]
 _GIVES = ("scalar", "vector", "size", "faces")
