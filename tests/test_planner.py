@@ -15,7 +15,7 @@ from foveal.plan import Plan
 from foveal.planner import data, fitting, network
 from foveal.planner.machine import Machine, measure
 from foveal.planner.make import make_plan
-from foveal.planner.symmetry import Evidence, mirror_evidence
+from foveal.planner.symmetry import Evidence, mirror_evidence, mirror_evidence_of_values
 
 MACHINE = Machine("cpu", "a test", 2, "fp32", True, 100.0, {"fp32": 100.0}, 8192)
 
@@ -255,3 +255,35 @@ def test_short_trainings_begin_on_smaller_pictures():
 def test_others_see_every_cell_in_every_step(size, wish):
     plan = make_plan(card(size), MACHINE, **wish)
     assert (plan.fit.coarse, plan.fit.coarse_size) == (0.0, size)
+
+
+def test_mirrors_are_tested_on_values_too():
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 0.3, (300, 1, 12, 12)).astype(np.float32)
+    place = rng.integers(2, 10, 300)
+    x[np.arange(300), 0, :, place] += 3  # a bar; where it stands is the number
+    axes = [("y", True), ("x", True)]
+    up, across = mirror_evidence_of_values(x, place[:, None].astype(np.float32), axes)
+    assert up.allowed
+    assert not across.allowed
+    assert "orientation carries the value" in across.why
+    width = rng.integers(1, 6, 300)
+    wide = rng.normal(0, 0.3, (300, 1, 12, 12)).astype(np.float32)
+    for i, w in enumerate(width):
+        wide[i, 0, :, 6 - w : 6 + w] += 3
+    both = mirror_evidence_of_values(wide, width[:, None].astype(np.float32), axes)
+    assert all(e.allowed for e in both), both
+    noise = mirror_evidence_of_values(x, rng.normal(size=(300, 2)), [("time", False), ("x", True)])
+    assert noise[0].why == "time is never mirrored"
+    assert "no evidence" in noise[1].why
+    few = mirror_evidence_of_values(x[:9], place[:9, None].astype(float), [("x", True)])
+    assert "too few" in few[0].why
+    flat = mirror_evidence_of_values(x, np.ones((300, 1)), [("x", True)])
+    assert not flat[0].allowed
+
+
+def test_a_head_that_reads_parts_costs_what_is_counted():
+    plan = make_plan(card(channels=1), MACHINE, changes={"net.pool": "grid"})
+    counted = cost(build(plan), plan.data.channels, plan.data.size).macs
+    assert network.macs(plan.net, plan.data.size, plan.data.channels, plan.outputs) == counted
+    assert plan.net.places == 16

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import laws
 import reference
 from foveal.errors import PlanError
-from foveal.layers import AdaptivePool, AveragePool, GlobalPool, MaxPool
+from foveal.layers import AdaptivePool, AveragePool, GlobalPool, GridPool, MaxPool
 from strategies import few, grid, grids, masked_grids, per_axis
 
 RANKS = [1, 2, 3]
@@ -163,3 +163,24 @@ def test_shows_what_it_is():
     assert repr(MaxPool(1, 3, 2)) == "MaxPool(1, (3,), stride=(2,))"
     assert repr(GlobalPool("max")) == "GlobalPool('max')"
     assert repr(AdaptivePool(2, 4)) == "AdaptivePool(2, (4, 4), 'average')"
+
+
+@pytest.mark.parametrize("size", [(9,), (4, 7), (5, 3, 8)])
+def test_parts_of_a_grid_are_means_that_keep_their_place(size):
+    x = torch.randn(2, 3, *size)
+    pool = GridPool(4)
+    out = pool(x)
+    assert out.shape == (2, 3 * 4 ** len(size))
+    torch.testing.assert_close(out.view(2, 3, -1), AdaptivePool(len(size), 4)(x).flatten(2))
+    ones = torch.ones(2, 1, *size)
+    torch.testing.assert_close(pool(x, ones), out)
+    mask = ones.clone()
+    mask[..., size[-1] // 2 :] = 0
+    spoilt = torch.where(mask > 0, x, torch.nan)
+    torch.testing.assert_close(pool(spoilt, mask), pool(x, mask))
+    assert pool(torch.ones_like(x), mask).unique().tolist() == [0, 1]
+
+
+def test_a_grid_has_a_part_at_least():
+    with pytest.raises(PlanError, match="parts is 0"):
+        GridPool(0)

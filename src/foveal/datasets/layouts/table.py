@@ -140,8 +140,9 @@ def _listing(place: Place) -> Listing:
             mend="give the path of one table, or call them train.csv, val.csv and test.csv",
         )
     wanted = None
-    for (name, table), part in zip(usable, by_part, strict=True):
-        # All parts learn what the first one shows, even where the others' values look different.
+    order = sorted(range(len(usable)), key=lambda i: by_part[i] or 0)
+    for (name, table), part in ((usable[i], by_part[i]) for i in order):
+        # All parts learn what the training part shows, even where their own values look different.
         wanted = _collect(name, table, part or 0, files, rows, place, wanted)
     assert wanted is not None, "there is one usable table at least"
     return _build(place, source, rows, wanted)
