@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foveal.card import Skipped
-from foveal.drawing.charts import bar, lines, ticks, waffle
+from foveal.drawing.charts import bar, lines, scatter, ticks, waffle
 from foveal.drawing.markup import esc, name
 from foveal.drawing.pictures import picture
 from foveal.evaluation.page import page, write_page
@@ -30,7 +30,8 @@ VOID = {"meta", "br", "img", "circle", "line", "polyline", "rect", "link", "inpu
 KNOWN = {
     "html", "head", "meta", "title", "style", "body", "a", "header", "p", "div", "h1", "h2", "h3",
     "b", "ul", "ol", "li", "nav", "main", "section", "figure", "figcaption", "svg", "circle",
-    "line", "rect", "polyline", "text", "dl", "dt", "dd", "span", "br", "table", "caption", "thead",
+    "line", "rect", "polyline", "polygon", "text",
+    "dl", "dt", "dd", "span", "br", "table", "caption", "thead",
     "tbody", "tr", "th", "td", "bdi", "code", "details", "summary", "img", "i", "footer",
 }  # fmt: skip
 
@@ -280,6 +281,13 @@ def test_charts_draw_what_they_are_given():
     assert re.findall(r'points="([\d., ]+)"', chart)[0].count(",") == 2
     flat = lines("t", {"a": [(0, 0.5), (1, 0.5)]}, "x", share=True)
     assert "nan" not in flat
+    below = lines("t", {"a": [(0, -0.5), (1, 0.5)]}, "x", share=True)
+    heights = [float(p.split(",")[1]) for p in re.findall(r'points="([^"]+)"', below)[0].split()]
+    assert max(heights) <= 240  # the frame ends there
+    dots = scatter("t", [(0, 0.1), (1, 0.8)], "true", "said", 0.2)
+    assert dots.count('class="speck"') == 2
+    assert 'class="band"' in dots
+    assert 'class="band"' not in scatter("t", [(2.0, 2.0)], "true", "said")
     long = lines("t", {"a": [(i, i) for i in range(10_000)]}, "x", share=False)
     assert long.count(",") < 1000
     assert 'width="50.00"' in bar(0.5, 0.4, 0.6)

@@ -45,14 +45,15 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 def lines(
     title: str, series: Mapping[str, Sequence[tuple[float, float]]], across: str, *, share: bool
 ) -> str:
-    """Curves over a common axis. ``share``: values are shares and shown in per cent."""
+    """Curves over a common axis. ``share``: values are shares, shown in per cent; of what may be
+    below 0 (R2) too."""
     points = [p for curve in series.values() for p in curve]
     low, high = min(y for _, y in points), max(y for _, y in points)
     if not share:
         low = min(0.0, low)
     margin = 0.06 * ((high - low) or abs(high) or 1.0)
     top = min(1.0, high + margin) if share else high + margin
-    bottom = max(0.0, low - margin) if share else low
+    bottom = max(0.0, low - margin) if share and low >= 0 else low - margin * share
     frame = Frame((min(x for x, _ in points), max(x for x, _ in points)), (bottom, top))
     drawn = [_axes(frame, across, share)]
     for i, (word, curve) in enumerate(series.items()):
