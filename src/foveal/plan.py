@@ -14,7 +14,7 @@ from .record import from_plain, to_plain
 from .target import Number
 
 VERSION = 1
-PARTS = 4  # along each axis, of a grid that is pooled part by part
+PARTS = 4  # along each axis, of a pooled grid
 Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 
 
@@ -123,14 +123,13 @@ class NetPart:
     convolution; of "embed" the width alone.
     block: "plain", "residual", "parallel" (the stages lie side by side on the stem and their
     outputs are joined: kernels of several widths over text), "factored" (each convolution over
-    time and space is one over space and one over time) or "shifted" (a part of the channels
-    moves one step along time before each convolution over space).
-    down: how a stage halves: "max", "average", "stride", "blur".
-    widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per
-    stage, one number per axis. pool: "average" or "max" over what is left of the grid, or "grid":
-    the average of each part of it, four along each axis, so that places are told apart.
-    hidden: widths of fully connected layers before the last one. scale: factor on the logits.
-    votes: tokens vote for the answers beside the convolutions. forget: share of tokens lost.
+    time and space is one over space and one over time) or "shifted" (a part of the channels moves
+    one step along time before each convolution over space). down: how a stage halves.
+    widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per stage,
+    one number per axis. pool: "average" or "max" of what is left of the grid, or "grid": of each
+    of its parts, four along each axis. hidden: widths of fully connected layers before the last.
+    scale: factor on the logits. votes: tokens also vote for the answers directly, beside the
+    convolutions (text). forget: share of tokens that become unknown ones in training.
     """
 
     stem: Literal["convolution", "whiten", "embed"]
@@ -175,7 +174,7 @@ class FitPart:
     steps: optimiser steps in all. warmup: share of the steps before the peak rate.
     ema: decay per step of the averaged weights, 0 for none. precision: "fp32" or "bf16".
     coarse: share of the steps trained at ``coarse_size`` (0 for none). weights: of each output in
-    the loss, where some are rarer than others; none: all weigh the same.
+    the loss; none: all weigh the same.
     """
 
     optimiser: Literal["muon", "sgd"]
