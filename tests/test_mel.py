@@ -8,8 +8,9 @@ import pytest
 from foveal.datasets.mel import FLOOR, at_rate, bank, frames, heard, log_mel, sound_axes
 from foveal.datasets.prepare import prepare
 from foveal.errors import DataError
+from foveal.forms import SoundPart
 from foveal.grid import Grid, data_of, time_axis
-from foveal.plan import DataPart, SoundPart
+from foveal.plan import DataPart
 
 PART = SoundPart(8000.0, 0.025, 0.010, 20, 20.0, 4000.0)
 DATA = DataPart(

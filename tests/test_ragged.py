@@ -9,10 +9,10 @@ import torch
 from foveal.datasets.prepare import prepare, standardised, stored_as
 from foveal.datasets.size import of_lengths
 from foveal.datasets.survey import survey
+from foveal.forms import TextPart
 from foveal.grid import Axis, time_axis
 from foveal.networks.build import build
 from foveal.networks.ragged import masked
-from foveal.plan import TextPart
 from made import listing_of
 from plans import lived, plan_for
 

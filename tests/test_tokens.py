@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foveal.datasets.tokens import FIRST, UNKNOWN, counted, ids, text_of, tokens, vocabulary
-from foveal.plan import TextPart
+from foveal.forms import TextPart
 
 PART = TextPart("words", True, ("the", "cat", "sat"), (3, 4), 2, 4096)
 

@@ -12,7 +12,8 @@ from .bars import clean
 from .card import Card
 from .drawing.words import learned, plain
 from .duration import spoken
-from .plan import Plan, TextPart
+from .forms import TextPart
+from .plan import Plan
 from .report import Report
 
 if TYPE_CHECKING:

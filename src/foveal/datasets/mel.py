@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..forms import SoundPart
 from ..grid import Axis, Grid
-from ..plan import SoundPart
 
 FLOOR = 80.0  # decibels below the loudest cell that still count
 _ALIKE = 1e-3  # rates that differ by less are one

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plan import TextPart
+from ..forms import TextPart
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # ids; the first token of the vocabulary is FIRST
 Unit = Literal["words", "characters", "bytes"]

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
+from ..forms import TextPart
 from ..layers import Embed, Whiten, activation, hide, strided
-from ..plan import NetPart, TextPart
+from ..plan import NetPart
 from .block import ConvBlock, Stage
 
 

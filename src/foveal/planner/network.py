@@ -238,7 +238,5 @@ def reasons(net: NetPart) -> dict[str, str]:
         "net.hidden": "the last fully connected layer reads the pooled features directly",
         "net.dropout": "label smoothing and shifts regularise enough in short trainings",
         "net.drop_path": "no residual branches to drop",
-        "net.votes": "tokens alone can vote",
-        "net.forget": "only tables of tokens learn words by heart",
         "net.scale": "logits start small (a ninth), so the first steps do not overshoot",
     }

@@ -13,8 +13,9 @@ from ..baselines.ridge import fit_ridge
 from ..baselines.rocket import fit_rocket, rocket_features
 from ..card import Card
 from ..datasets.mel import FLOOR, frames, heard, sound_axes
+from ..forms import SoundPart
 from ..grid import Axis
-from ..plan import AugmentPart, DataPart, SoundPart
+from ..plan import AugmentPart, DataPart
 from .kinds import Rows
 
 LEAST_RATE = 1000.0  # samples per second from which a series counts as sound

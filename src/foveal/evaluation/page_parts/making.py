@@ -9,7 +9,8 @@ from typing import Any
 from ...drawing.charts import lines
 from ...drawing.markup import details, esc, facts, section, table
 from ...drawing.words import Figure, count, duration, percent
-from ...plan import Plan, TextPart
+from ...forms import TextPart
+from ...plan import Plan
 from ...report import Report
 
 PARTS = {

@@ -10,7 +10,8 @@ import numpy as np
 
 from ...card import Card
 from ...datasets.tokens import counted, text_of, vocabulary
-from ...plan import AugmentPart, Plan, TextPart, replace_part
+from ...forms import TextPart
+from ...plan import AugmentPart, Plan, replace_part
 from . import Means, Rows
 
 MOST_WORDS, LONGEST = 50_000, 2_000  # tokens known, tokens of a text
