@@ -250,7 +250,7 @@ def test_short_trainings_begin_on_smaller_pictures():
 
 @pytest.mark.parametrize(
     ("size", "wish"),
-    [((16, 16), {"budget": 120.0}), ((32, 32), {"epochs": 200.0}), ((40,), {"budget": 120.0})],
+    [((16, 16), {"budget": 120.0}), ((32, 32), {"epochs": 200.0}), ((18, 40), {"budget": 120.0})],
 )
 def test_others_see_every_cell_in_every_step(size, wish):
     plan = make_plan(card(size), MACHINE, **wish)
