@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..grid import Batch
     from .model import Model
 
-TOGETHER = 128  # samples per forward pass
 
 
 def evaluate(run: str | Path, data: str | Path, *, progress: Progress = SILENT) -> Report:
@@ -96,10 +95,13 @@ class _Reader:
     def batches(self, tick: Any) -> Iterator[Batch]:
         import torch
 
+        from ..evaluation.predict import batch_size
         from ..grid import Batch
 
-        for start in range(0, len(self.positions), TOGETHER):
-            chosen = self.positions[start : start + TOGETHER]
+        # As many as when the run was judged: sums of other batches round differently.
+        together = batch_size(self.model.plan)
+        for start in range(0, len(self.positions), together):
+            chosen = self.positions[start : start + together]
             rows = [x for x in map(self._one, chosen.tolist()) if x is not None]
             tick(len(chosen))
             if rows:

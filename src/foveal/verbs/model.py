@@ -150,6 +150,7 @@ def load(run: str | Path) -> Model:
             where=str(folder),
             mend=f"foveal train --resume {run}" if begun else "give the folder `train` has written",
         )
+    from ..layers.memory import kernels_channels_last
     from ..networks.build import build  # after the check: a mistyped folder costs no seconds
     from ..networks.weights import load_weights
     from .prepare_run import task_of
@@ -161,6 +162,8 @@ def load(run: str | Path) -> Model:
     report = Report.from_dict(read_json(folder / "report.json"), str(folder / "report.json"))
     network = build(plan, task_of(plan).head(plan, plan.net.features, None))
     load_weights(network, folder / "weights.safetensors")
+    if plan.fit.channels_last:  # as it was judged: another layout rounds differently
+        kernels_channels_last(network)
     network.to(plan.fit.device).eval()
     return Model(network, plan, card, report, folder)
 
