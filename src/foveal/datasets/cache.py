@@ -15,9 +15,10 @@ import shutil
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,16 @@ class Store:
                 mend="run the command again: the cache is built anew",
             )
         return out
+
+
+def batched(samples: Sequence[NDArray[Any]]) -> Tensor:
+    """Prepared samples ``(C, *S)`` as one batch, in memory as `Store.gather` gives it.
+
+    The same strides to the last one: a convolution chooses its way, and so its rounding, by them.
+    """
+    import torch
+
+    return torch.from_numpy(np.stack([np.moveaxis(x, 0, -1) for x in samples])).movedim(-1, 1)
 
 
 def _read_at(file: int, memory: memoryview, start: int) -> int:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..grid import Batch
-from ..layers.memory import channels_last
 from ..plan import Plan
 
 HELD = {"cpu": 32 << 20, "cuda": 1 << 30}  # bytes of the first activation of one batch
@@ -92,7 +91,7 @@ def logits(
     network.eval()
     try:
         with torch.inference_mode(), half:
-            found = [_answer(network, batch, views, device, plan) for batch in batches]
+            found = [_answer(network, batch, views, device) for batch in batches]
     finally:
         network.train(was_training)
     # On a GPU one copy at the end, so that no batch waits for the one before.
@@ -101,14 +100,9 @@ def logits(
 
 
 def _answer(
-    network: nn.Module,
-    batch: Batch,
-    views: Sequence[View],
-    device: torch.device,
-    plan: Plan,
+    network: nn.Module, batch: Batch, views: Sequence[View], device: torch.device
 ) -> Tensor:
     x = batch.x.to(device, non_blocking=True)
-    x = channels_last(x) if plan.fit.channels_last else x
     mask = None if batch.mask is None else batch.mask.to(device, non_blocking=True)
     total = torch.zeros((), device=device)
     for view in views:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .model import Model
 
 
-
 def evaluate(run: str | Path, data: str | Path, *, progress: Progress = SILENT) -> Report:
     """The report of a finished run on ``data``: its test part when it has one, else all of it.
 
@@ -95,6 +94,7 @@ class _Reader:
     def batches(self, tick: Any) -> Iterator[Batch]:
         import torch
 
+        from ..datasets.cache import batched
         from ..evaluation.predict import batch_size
         from ..grid import Batch
 
@@ -105,7 +105,7 @@ class _Reader:
             rows = [x for x in map(self._one, chosen.tolist()) if x is not None]
             tick(len(chosen))
             if rows:
-                yield Batch(torch.from_numpy(np.stack(rows)), None, torch.arange(len(rows)))
+                yield Batch(batched(rows), None, torch.arange(len(rows)))
 
     def _one(self, position: int) -> NDArray[Any] | None:
         from ..datasets.prepare import prepare

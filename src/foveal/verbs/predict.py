@@ -120,12 +120,13 @@ def _said(model: Model, waiting: list[tuple[str, Any]]) -> Iterator[Answer]:
         return
     import torch
 
+    from ..datasets.cache import batched
     from ..evaluation.predict import logits
     from ..grid import Batch
     from ..tasks import finished
 
     plan, calibration = model.plan, model.report.calibration
-    x = torch.from_numpy(np.stack([values for _, values in waiting]))
+    x = batched([values for _, values in waiting])
     batch = Batch(x, None, torch.arange(len(x)))
     done = finished(model.task, logits(model.network, [batch], plan), plan, calibration)
     found = model.task.telling.answers(done, plan, calibration)
