@@ -20,7 +20,7 @@ _started: float | None = None  # of the process, where it was started for one co
 
 app = typer.Typer(
     name="foveal",
-    help="Fit a convolutional neural network to a folder of pictures, and judge it honestly.",
+    help="Fit a convolutional neural network to pictures, scans, clips, sounds or texts; judge it.",
     epilog="Start with `foveal demo`, or `foveal look` on a folder of yours.",
     no_args_is_help=True,
     # Rich help costs 0.3 s, and rich tracebacks print local values; both are off.
@@ -83,7 +83,7 @@ def foveal(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Fit a convolutional neural network to a folder of pictures, and judge it honestly."""
+    """Fit a convolutional neural network to pictures, scans, clips, sounds or texts; judge it."""
 
 
 @app.command()
