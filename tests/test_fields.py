@@ -105,3 +105,16 @@ def test_real_names_tell_digit_and_speaker(shared):
     listing = find_listing(shared / "data" / "spoken-digits" / "recordings")
     assert listing.classes == tuple("0123456789")
     assert np.bincount(listing.groups).tolist() == [250] * 6
+
+
+def test_speakers_of_recordings_in_class_folders_become_groups(tmp_path):
+    flat = spoken(tmp_path / "flat")
+    for path in flat.iterdir():
+        digit, rest = path.name.split("_", 1)
+        (tmp_path / "set" / digit).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "set" / digit / rest)
+    listing = find_listing(tmp_path / "set")
+    speakers = [key.split("/")[1].split("_")[0] for key in listing.keys]
+    pairs = set(zip(listing.groups.tolist(), speakers, strict=True))
+    assert len(pairs) == len(set(speakers)) == 4
+    assert "taken for who was recorded" in listing.group_why

@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from foveal.datasets.inputs import inputs
+from foveal.datasets.layouts.series import SERIES_AXES
 from foveal.errors import DataError
 from foveal.grid import IMAGE_AXES, Axis, Sample
+from recordings import ts
 
 VOLUME = (Axis("z"), *IMAGE_AXES)
 RANDOM = np.random.default_rng(0)
@@ -127,3 +129,15 @@ def test_idx_stacks(shared):
     assert key == f"{path}[0]"
     assert sample.x.shape == (1, 28, 28)
     assert sum(1 for _ in stream) == 9_999
+
+
+def test_a_file_of_series_gives_each_of_them_where_series_are_asked_for(tmp_path):
+    path = ts(tmp_path / "a.ts", [[[1, 2, 3]], [[4, 5, 6, 7]]], ["x", "y"])
+    found = list(inputs([path], SERIES_AXES))
+    assert [key for key, _ in found] == [f"{path} line 6", f"{path} line 7"]
+    assert [item.x.tolist() for _, item in found] == [[[1, 2, 3]], [[4, 5, 6, 7]]]
+    ((_, error),) = inputs([path])
+    assert error.what == "no reader knows this kind of file"
+    path.write_text("@data\n1,two")
+    ((key, error),) = inputs([tmp_path], SERIES_AXES)
+    assert (key, error.what) == (str(path), "'two' is no number")

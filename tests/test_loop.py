@@ -1,5 +1,6 @@
 """The loop: it learns, it averages, it goes coarse first, it survives what is not finite."""
 
+import itertools
 from contextlib import contextmanager
 
 import pytest
@@ -10,6 +11,7 @@ from foveal.errors import RunError
 from foveal.progress import Progress
 from foveal.training.averaging import Average
 from foveal.training.checkpoint import load
+from foveal.training.deadline import Deadline
 from foveal.training.loop import _mix
 from toy import TASK, Net, Toy, fit, plan, shifted, train, weights
 
@@ -196,3 +198,29 @@ def test_progress_is_shown_with_loss_and_score(tmp_path):
     score = {"accuracy": 0.5}
     fit(Net(), TASK, toy, shifted, lambda n: score, plan(steps=7), tmp_path, progress=heard)
     assert heard.units == 1000
+
+
+def test_a_loss_is_shown_only_when_it_is_known(tmp_path):
+    class Heard(Progress):
+        def __init__(self):
+            self.said = []
+
+        def status(self, text):
+            self.said.append(text)
+
+    heard, ticks = Heard(), itertools.count()
+    deadline = Deadline(1e9, most=8, clock=lambda: float(next(ticks)))
+    score = {"accuracy": 0.5}
+    fit(
+        Net(),
+        TASK,
+        Toy(),
+        shifted,
+        lambda n: score,
+        plan(steps=8),
+        tmp_path,
+        deadline=deadline,
+        progress=heard,
+    )
+    assert "accuracy 0.500" in heard.said  # right behind a validation
+    assert not any("loss 0.000" in said for said in heard.said)

@@ -16,6 +16,7 @@ from ..readers import idx, read, reader_for, readers, text, unreadable
 from ..readers.array import MOST_CHANNELS, Rows, as_sample, axes_of, open_rows
 from .frames import frame_folders, read_frames
 from .layouts.arrays import npz, role
+from .layouts.series import of_file
 from .names import paper
 from .series import Series, find_series
 from .source import FolderSource, Source, open_source, read_file
@@ -40,8 +41,9 @@ def inputs(
     where ``axes`` are those of a volume; a folder of numbered frames is one, and so is a GIF with
     all its frames, where they are those of a clip. An array file is a stack when its name
     says so ("x", "test_images") or its dimensions are more than one item has on ``axes``; else
-    it is one item. A text file is one item; with ``by_line`` each of its lines that is not blank
-    is one. Memory does not grow with the number of items, save for packed stacks.
+    it is one item. A ``.ts`` file is as many items as it has series. A text file is one item;
+    with ``by_line`` each of its lines that is not blank is one. Memory does not grow with the
+    number of items, save for packed stacks.
     """
     for path in map(Path, paths):
         try:
@@ -109,6 +111,9 @@ def _file(path: Path, key: str, axes: tuple[Axis, ...], by_line: bool) -> Iterat
             yield from _rows(stack, key, axes, stacked=role(path.stem) is not None)
         elif low.endswith(idx.READER.suffixes):
             yield from _rows(idx.load(read_file(path, key), key), key, axes, stacked=False)
+        elif low.endswith(".ts") and data_of(axes) == "signal":
+            for name, sample in of_file(read_file(path, key), key):
+                yield name, sample
         elif reader_for(low) is readers()["text"] or (
             data_of(axes) == "text" and reader_for(low) is None
         ):

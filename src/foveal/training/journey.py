@@ -160,8 +160,10 @@ class Journey:
             self.save()
         if now - self.told > 0.25:
             self.told = now
-            score = "" if at.score is None else f"  {self.task.judging.best} {at.score:.3f}"
-            self.progress.status(f"loss {self.loss / max(self.losses, 1):.3f}{score}")
+            # Right after a validation no step has been made yet, and nothing is known of the loss.
+            loss = f"loss {self.loss / self.losses:.3f}" if self.losses else ""
+            score = "" if at.score is None else f"{self.task.judging.best} {at.score:.3f}"
+            self.progress.status("  ".join(part for part in (loss, score) if part))
         self.lap = self.clock()
 
     def end(self) -> History:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...card import PARTS, Skipped
 from ...errors import DataError
 from ...grid import Sample
-from ...readers import read, reader_for
-from ..listing import Listing, encode, parts_present, stamp_of
+from ...readers import read, reader_for, readers
+from ..fields import groups_by_names
+from ..listing import Listing, encode, numbered, parts_present, stamp_of
 from ..names import Names, paper
 from ..source import FolderSource, Source
 from . import Layout, Place
 from ._clips import moves, sources
 from ._parts import has_parts, items, part_of, with_label, wrapper
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def _fits(place: Place) -> bool:
@@ -100,7 +105,7 @@ def _build(
     where = np.asarray(found.parts, np.int8)
     keys = Names(source.names[i] for i in found.items)
     moving = moves(keys)
-    groups, group_why = sources(keys, labels, classes) if moving else (None, "")
+    groups, group_why = _groups(keys, labels, classes, moving)
     kind = "class folders" if isinstance(source, FolderSource) else "zip of class folders"
     return Listing(
         path=str(place.path),
@@ -117,6 +122,19 @@ def _build(
         groups=groups,
         group_why=group_why,
     )
+
+
+def _groups(
+    keys: Names, labels: NDArray[np.int32], classes: Sequence[str], moving: bool
+) -> tuple[NDArray[np.int64] | None, str]:
+    """Clips of one video, or recordings of one person, as far as names tell; -1 for the rest."""
+    if moving:
+        return sources(keys, labels, classes)
+    sound = readers()["sound"]
+    if not all(reader_for(key) is sound for key in keys):
+        return None, ""
+    told = groups_by_names(keys, [classes[k] for k in labels])
+    return (None, "") if told.groups is None else (numbered(told.groups), told.group_why)
 
 
 def _reader(

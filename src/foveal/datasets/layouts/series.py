@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -162,6 +163,17 @@ def _check(items: list[NDArray[np.float32]], where: str) -> None:
             where=where,
             mend="give every series the same dimensions",
         )
+
+
+def of_file(content: bytes, where: str) -> Iterator[tuple[str, Sample]]:
+    """The series of one ``.ts`` file by name; what it says of their classes is left aside.
+
+    Raises: DataError naming the line that is broken, before the first series.
+    """
+    found = parse_ts(content, where)
+    keys = [f"{where} line {line}" for line in found.lines]
+    read = _Reader(found.items, keys)
+    return ((key, read(position)) for position, key in enumerate(keys))
 
 
 class _Reader:
