@@ -90,3 +90,21 @@ def test_the_mask_shrinks_with_the_grid(rank, stem):
 def test_a_plan_that_cannot_be_is_refused_by_field(changes, message):
     with pytest.raises(PlanError, match=message):
         Backbone(2, 2, net_for(2, **changes))
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_levels_are_what_the_plan_says_they_are(rank):
+    net = net_for(rank, stem_stride=(2, 1, 1)[:rank])
+    backbone, x = Backbone(rank, 2, net).eval(), torch.randn(2, 2, *SIZE[rank])
+    levels = backbone.levels(x)
+    assert len(levels) == len(net.levels) == 1 + len(net.widths)
+    for (features, _), (width, stride) in zip(levels, net.levels, strict=True):
+        size = tuple(-(-n // s) for n, s in zip(SIZE[rank], stride, strict=True))
+        assert features.shape == (2, width, *size)
+    torch.testing.assert_close(levels[-1][0], backbone(x)[0])
+
+
+def test_stages_side_by_side_have_no_levels():
+    net = net_for(1, block="parallel", strides=((1,), (1,)))
+    with pytest.raises(PlanError, match=r"side by side have no levels(.|\n)*net.block"):
+        Backbone(1, 2, net).levels(torch.randn(1, 2, 21))

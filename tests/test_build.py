@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.export import Dim, export
 
 from foveal.errors import PlanError
@@ -205,3 +206,22 @@ def test_a_channel_without_a_spread_is_refused(change):
 def test_a_sample_with_other_channels_is_refused():
     with pytest.raises(PlanError, match=r"built for 2 channels, this has 3(.|\n)*prepare the"):
         build(plan_for(2))(raw_for(2, channels=3))
+
+
+class Sums(nn.Module):
+    """A head that reads every level."""
+
+    every_stage = True
+
+    def forward(self, features, masks):
+        assert len(features) == len(masks)
+        return torch.stack([f.flatten(1).sum(1) for f in features], 1)
+
+
+def test_a_head_may_read_every_level():
+    plan = plan_for(2)
+    network = build(plan, Sums()).eval()
+    x = raw_for(2)
+    assert network(x).shape == (4, 3)
+    last = network.features(x).flatten(1).sum(1)
+    torch.testing.assert_close(network(x)[:, 2], last)

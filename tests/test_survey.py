@@ -119,17 +119,17 @@ def test_a_damaged_memory_is_ignored_and_rebuilt(harm):
 def test_arrays_need_not_touch_the_disk():
     found = survey(listing_of(pictures(30)), remember=False)
     assert not cache_folder().exists()
-    assert len(stored(found, part_of(found.card, size=(4, 4)))) == 30
+    assert len(stored(found, part_of(found.card, size=(4, 4))).store) == 30
     assert not cache_folder().exists()
 
 
 def test_another_size_makes_another_store_once():
     items, seen = pictures(30), []
     found = survey(listing_of(items, seen=seen))
-    assert stored(found, part_of(found.card)) is found.store
+    assert stored(found, part_of(found.card)).store is found.store
     part = part_of(found.card, size=(4, 6), channels=1)
     for _ in range(2):
-        small = stored(found, part)
+        small = stored(found, part).store
         assert np.array_equal(small.gather(np.array([7]))[0].numpy(), prepare(items[7], part))
         assert len(seen) == 60
 

@@ -121,6 +121,15 @@ class NetPart:
         return sum(self.widths) if self.block == "parallel" else self.widths[-1]
 
     @property
+    def levels(self) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Channels and stride behind the stem and behind each stage, the finest first."""
+        stride, found = self.stem_stride, [(self.stem_width, self.stem_stride)]
+        for width, step in zip(self.widths, self.strides, strict=True):
+            stride = tuple(a * b for a, b in zip(stride, step, strict=True))
+            found.append((width, stride))
+        return tuple(found)
+
+    @property
     def places(self) -> int:
         """Numbers of each channel that come to the head."""
         return PARTS ** len(self.stem_kernel) if self.pool == "grid" else 1

@@ -135,6 +135,7 @@ def _aim(card: Card) -> str:
         "labels": f"any of {len(card.classes)} classes",
         "numbers": ", ".join(number.name for number in card.numbers[:MOST_CLASSES]),
     }
+    kinds["mask"] = f"one of {len(card.classes)} classes for every cell"
     why = card.why.get("target", "")
     return f"{kinds[card.target]} ({why})" if why else kinds[card.target]
 

@@ -1,11 +1,12 @@
-"""What is to be learned: one class, any of several classes, or numbers."""
+"""What is to be learned: one class, any of several classes, numbers, or a class per cell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Target = Literal["label", "labels", "numbers"]
+Target = Literal["label", "labels", "numbers", "mask"]
+VOID = 255  # in a mask: a cell of no known class, excluded from loss and scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,20 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..target import Number
+from .facts import Facts
 from .listing import Listing
+from .truths import truth_of
 
 FLAT = 1e-9  # a spread below this share of the mean is none
 MOSTLY = 0.9  # of the samples with one and the same number, which hardly varies then
 
 
 class Aims:
-    """The targets of the items at ``good`` of a listing."""
+    """The targets of the items at ``good`` of a listing.
 
-    def __init__(self, listing: Listing, good: NDArray[np.intp]) -> None:
+    facts: what was noted of them; where targets lie on the grid, ``values`` tells from it which
+    classes a sample has somewhere.
+    """
+
+    def __init__(self, listing: Listing, good: NDArray[np.intp], facts: Facts) -> None:
         self.listing, self.good = listing, good
         self.labels = listing.labels[good]
         self.known = self.labels >= 0
+        self.values: NDArray[np.float32] | None
         self.values = None if listing.values is None else listing.values[good]
+        self.on_grid = truth_of(listing.target) is not None
+        self.truths = facts.truths[good]
+        if self.on_grid:
+            self.values = (facts.cover[good] > 0).astype(np.float32)
 
     def counts(self, here: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Samples of each class (K,) among those ``here``, or that have it among others."""
@@ -57,6 +68,8 @@ class Aims:
 
     def kinds(self) -> NDArray[np.int64]:
         """Equal where targets are equal, (N,); -1 where none is known."""
+        if self.on_grid:
+            return np.where(self.known, (self.truths >> np.uint64(1)).astype(np.int64), -1)
         if self.values is None or not len(self.values):
             return self.labels.astype(np.int64)
         _, kinds = np.unique(self.values, axis=0, return_inverse=True)
@@ -71,7 +84,7 @@ class Aims:
         if self.values is None or not self.known.any():
             return
         values = self.values[self.known].astype(np.float64)
-        if self.listing.target == "labels":
+        if self.on_grid or self.listing.target == "labels":
             none = int((values.sum(1) == 0).sum())
             if none:
                 many = "sample has" if none == 1 else "samples have"

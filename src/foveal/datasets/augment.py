@@ -7,12 +7,16 @@ choice between two batches. Rates are printed by `benchmarks/data.py`.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..plan import AugmentPart
 from .moved import louder, warped
+
+if TYPE_CHECKING:
+    from .truths import Truth
 
 _CACHED = 2**17  # values worked on at a time
 _MEASURED = 2**18  # values from which a batch is told to be bright or dark
@@ -28,6 +32,8 @@ def augment(
 ) -> Tensor:
     """A changed copy of ``x`` with its shape and dtype; ``x`` itself when nothing is asked for.
 
+    Of targets that move with the grid: `augment_both`.
+
     All chance comes from ``generator``, so a step can be repeated exactly. Memory stays
     channels-last, as `Store.gather` gives it.
 
@@ -41,15 +47,63 @@ def augment(
         alternating mirror after Jordan, arXiv:2404.00498, section 3.5; cut-out after DeVries and
         Taylor, arXiv:1708.04552, filled with the mean of the batch.
     """
+    x, _ = _moved(x, None, None, part, generator, epoch, index)
+    return _changed(x, part, generator)
+
+
+def augment_both(
+    x: Tensor,
+    y: Tensor,
+    truth: Truth,
+    part: AugmentPart,
+    *,
+    generator: torch.Generator,
+    epoch: int = 0,
+    index: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """`augment` of samples and of their targets ``y``, which move as ``truth`` says.
+
+    The samples come out as without targets, to the last bit. ``part.warp`` must be none.
+    """
+    assert not any(part.warp), "targets on the grid are not warped"
+    x, moved = _moved(x, y, truth, part, generator, epoch, index)
+    assert moved is not None, "targets went in"
+    return _changed(x, part, generator), moved
+
+
+def _moved(
+    x: Tensor,
+    y: Tensor | None,
+    truth: Truth | None,
+    part: AugmentPart,
+    generator: torch.Generator,
+    epoch: int,
+    index: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Mirrors and shifts of ``x``, and of ``y`` where it lies on the same grid."""
     if x.shape[0] == 0:
-        return x
+        return x, y
+    size = tuple(x.shape[2:])
     for axis, may in enumerate(part.flip):
         if may and x.shape[2 + axis] > 1:
-            x = mirror(x, axis, _coins(x, axis, part.alternate, generator, epoch, index))
+            coins = _coins(x, axis, part.alternate, generator, epoch, index)
+            x = mirror(x, axis, coins)
+            if y is not None and truth is not None:
+                y = truth.mirror(y, axis, coins, size)
     shifts = [min(n, s - 1) for n, s in zip(part.translate, x.shape[2:], strict=True)]
     if any(shifts):
         starts = [torch.randint(2 * n + 1, x.shape[:1], generator=generator) for n in shifts]
-        x = translate(x, shifts, torch.stack(starts, 1).to(x.device))
+        chosen = torch.stack(starts, 1).to(x.device)
+        x = translate(x, shifts, chosen)
+        if y is not None and truth is not None:
+            y = truth.translate(y, shifts, chosen, size)
+    return x, y
+
+
+def _changed(x: Tensor, part: AugmentPart, generator: torch.Generator) -> Tensor:
+    """What changes values and leaves places."""
+    if x.shape[0] == 0:
+        return x
     if any(part.warp):
         x = warped(x, part.warp, generator)
     if part.gain:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import PlanError
 from ..grid import Batch
 from .cache import Store
+from .truth_store import TruthStore
 
 _CHUNK = 4096  # rows per copy to a device
 
@@ -24,7 +25,8 @@ class Batches:
 
     Args:
         rows: rows of the store that make up this part.
-        targets: encoded targets, one per entry of ``rows``, or None.
+        targets: encoded targets, one per entry of ``rows``; or those on the grid, by row of the
+            store; or None.
         batch: samples per batch. The last, smaller one is kept, unless ``shuffle`` is set and
             there is another: a handful of samples makes poor batch statistics.
         seed: with the epoch's number it fixes the order.
@@ -37,7 +39,7 @@ class Batches:
         self,
         store: Store,
         rows: NDArray[np.int64],
-        targets: Tensor | None,
+        targets: Tensor | TruthStore | None,
         *,
         batch: int,
         seed: int = 0,
@@ -46,6 +48,8 @@ class Batches:
     ) -> None:
         if batch < 1:
             raise PlanError(f"batch is {batch}", where="plan.json: fit.batch", mend="use 1 or more")
+        self.truths = targets if isinstance(targets, TruthStore) else None
+        targets = None if isinstance(targets, TruthStore) else targets
         assert targets is None or len(targets) == len(rows), "one target per row"
         self.store, self.seed, self.shuffle = store, seed, shuffle
         self.rows = torch.as_tensor(rows, dtype=torch.int64)
@@ -79,6 +83,9 @@ class Batches:
             x = self.resident.index_select(0, there).movedim(-1, 1)
         else:
             x = self.store.gather(self.rows[index]).to(self.device)
+        if self.truths is not None:
+            y = self.truths.gather(self.rows[index]).to(self.device)
+            return Batch(x, y, index)
         return Batch(x, None if self.targets is None else self.targets[there], index)
 
 

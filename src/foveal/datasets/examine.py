@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def examine(listing: Listing, facts: Facts) -> Card:
     sizes = facts.sizes[good]
     copies = Copies(hashes)
     present = {name: parts == i for i, name in enumerate(PARTS) if name in listing.has_parts}
-    aims = Aims(listing, good)
+    aims = Aims(listing, good, facts)
     counts = {name: aims.counts(here) for name, here in present.items()}
     groups = copies.groups()[:GROUPS_SHOWN]
     return Card(
@@ -51,7 +52,7 @@ def examine(listing: Listing, facts: Facts) -> Card:
         duplicates=tuple(tuple(listing.keys[good[r]] for r in g[:KEYS_SHOWN]) for g in groups),
         duplicate_count=copies.count,
         doubts=tuple(_doubts(listing, facts, copies, counts, aims)),
-        digest=_digest(hashes, labels, parts, listing, aims.values),
+        digest=_digest(hashes, labels, parts, listing, aims),
         size=form.size,
         fit=form.fit,
         axes=form.axes,
@@ -205,14 +206,19 @@ def _digest(
     labels: NDArray[np.int32],
     parts: NDArray[np.int8],
     listing: Listing,
-    values: NDArray[np.float32] | None,
+    aims: Aims,
 ) -> str:
     """One hash of all content, targets and parts, whatever the order of the files."""
-    columns = () if values is None else tuple(values.T[::-1])
+    columns: tuple[NDArray[Any], ...] = ()
+    if aims.on_grid:
+        columns = (aims.truths,)
+    elif aims.values is not None:
+        columns = tuple(aims.values.T[::-1])
     order = np.lexsort((*columns, parts, labels, hashes))
     names = "\0".join((*listing.classes, *listing.outputs))
     mixed = hashlib.blake2b(names.encode("utf-8", "surrogatepass"), digest_size=16)
-    for column in (hashes, labels, parts, *columns):
+    told: tuple[NDArray[Any], ...] = (hashes, labels, parts, *columns)
+    for column in told:
         mixed.update(column[order].tobytes())
     return mixed.hexdigest()
 

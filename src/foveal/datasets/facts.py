@@ -20,9 +20,18 @@ from ..record import from_plain, write_bytes
 from .cache import cache_folder, key_of
 from .listing import Listing
 
-VERSION = 1  # raise it when readers or `prepare` give other values than before
+VERSION = 2  # raise it when readers or `prepare` give other values than before
 _SUM = 16  # bytes of checksum before the rest
-_ARRAYS = {"bad": bool, "sizes": np.int32, "mode": np.int16, "hashes": np.uint64, "flat": bool}
+_ARRAYS = {
+    "bad": bool,
+    "sizes": np.int32,
+    "mode": np.int16,
+    "hashes": np.uint64,
+    "flat": bool,
+    "truths": np.uint64,
+    "pieces": np.int32,
+    "cover": np.float32,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class Form:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     store: str = ""
+    truth: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
     scale: Literal["set", "sample"] = "set"
 
@@ -66,7 +76,8 @@ class Form:
 class Facts:
     """Per item: bad or not, cells, colour mode, hash of the decoded values, constant or not.
 
-    ``form.reasons[str(i)]`` tells why item i is bad.
+    ``form.reasons[str(i)]`` tells why item i is bad. Where targets lie on the grid: truths are
+    hashes of them, pieces their stored rows, cover ``(N, K)`` how much of each class they hold.
     """
 
     bad: NDArray[np.bool_]
@@ -74,16 +85,23 @@ class Facts:
     mode: NDArray[np.int16]
     hashes: NDArray[np.uint64]
     flat: NDArray[np.bool_]
+    truths: NDArray[np.uint64]
+    pieces: NDArray[np.int32]
+    cover: NDArray[np.float32]
     form: Form
 
     @staticmethod
-    def blank(count: int, form: Form) -> Facts:
+    def blank(count: int, form: Form, classes: int = 0) -> Facts:
+        """Of so many items; classes: of targets that lie on the grid."""
         return Facts(
             bad=np.zeros(count, bool),
             sizes=np.zeros((count, len(form.size)), np.int32),
             mode=np.zeros(count, np.int16),
             hashes=np.zeros(count, np.uint64),
             flat=np.zeros(count, bool),
+            truths=np.zeros(count, np.uint64),
+            pieces=np.zeros(count, np.int32),
+            cover=np.zeros((count, classes), np.float32),
             form=form,
         )
 

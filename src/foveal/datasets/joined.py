@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ from ..card import PARTS, Skipped
 from ..grid import Sample
 from .listing import Listing, check_classes, parts_present, stamp_of
 from .names import Names, natural
-from .targets import brought, matched
+from .targets import brought, matched, renaming
+from .truths import truth_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +34,8 @@ def joined(first: Listing, test: Listing) -> Listing:
     sides = ((first, kept), (test, mine))
     labels = np.concatenate([_renamed(side, classes)[rows] for side, rows in sides])
     values = None
-    if first.target != "label":
+    on_grid = truth_of(first.target) is not None
+    if first.target != "label" and not on_grid:
         values = np.concatenate([matched(s, classes, first.outputs)[rows] for s, rows in sides])
     parts = np.concatenate([first.parts[kept], np.full(len(mine), 2, np.int8)])
     aside = len(first) - len(kept)
@@ -50,7 +53,7 @@ def joined(first: Listing, test: Listing) -> Listing:
             parts=parts,
             has_parts=parts_present(parts),
             classes=classes,
-            read=_reader(first, kept, test, mine),
+            read=_reader(_reads(first, classes), kept, _reads(test, classes), mine),
             stamp=stamp_of(first.stamp, test.stamp, "joined"),
             left_out=first.left_out + test.left_out + (note if aside else ()),
             target=first.target,
@@ -84,12 +87,29 @@ def _renamed(listing: Listing, classes: tuple[str, ...]) -> NDArray[np.int32]:
     return place[listing.labels]
 
 
+def _reads(listing: Listing, classes: tuple[str, ...]) -> Callable[[int], Sample]:
+    """How the listing reads, with targets on the grid as positions in ``classes``."""
+    truth = truth_of(listing.target)
+    if truth is None or listing.classes == classes:
+        return listing.read
+    table, renamed, read = renaming(listing, classes), truth.renamed, listing.read
+
+    def matching(position: int) -> Sample:
+        item = read(position)
+        return item if item.y is None else replace(item, y=renamed(item.y, table))
+
+    return matching
+
+
 def _reader(
-    first: Listing, kept: NDArray[np.intp], test: Listing, mine: NDArray[np.intp]
+    first: Callable[[int], Sample],
+    kept: NDArray[np.intp],
+    test: Callable[[int], Sample],
+    mine: NDArray[np.intp],
 ) -> Callable[[int], Sample]:
     def read(position: int) -> Sample:
         if position < len(kept):
-            return first.read(int(kept[position]))
-        return test.read(int(mine[position - len(kept)]))
+            return first(int(kept[position]))
+        return test(int(mine[position - len(kept)]))
 
     return read

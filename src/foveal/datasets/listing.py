@@ -29,7 +29,9 @@ class Listing:
         keys: the name of every item, unique and stable.
         labels: (N,) positions in ``classes``; -1 where an item has no label. Where the target is
             not one class, 0 for an item with a known target and -1 for one without.
-        target: "label"; "labels" (any of ``classes``) or "numbers" (of the names ``outputs``).
+        target: "label"; "labels" (any of ``classes``), "numbers" (of the names ``outputs``), or a
+            kind on the grid (datasets/truths/), which ``read`` gives as y with its sample: of
+            "mask" the position in ``classes`` of each cell, or `VOID`, as uint8 ``(*S)``.
         values: (N, K) targets where there is no single class: 0 or 1 per class, or the numbers.
         groups: (N,) items of one number stay on one side of a split (a patient, a speaker, a
             stretch of a drive); None where each stands alone. group_why: how that was told.
@@ -37,8 +39,8 @@ class Listing:
         parts: (N,) 0 train, 1 validation, 2 test. has_parts: the parts that the data itself
             brings ("train", "test"); a set without a split has only "train".
         classes: names in natural order, from all parts together.
-        read: position -> Sample with y its class name. Raises: DataError naming the key.
-            May be called from several threads.
+        read: position -> Sample with y its class name, or its target on the grid.
+            Raises: DataError naming the key. May be called from several threads.
         stamp: changes whenever a file is added, removed or altered.
         left_out: files that are no items, and why. doubts: what a person should know of how the
             listing was made.
@@ -128,6 +130,6 @@ def _there(listing: Listing, part: int) -> NDArray[np.integer]:
     here = listing.parts == part
     if listing.target == "label":
         return np.unique(listing.labels[here])
-    if listing.target == "numbers" or listing.values is None:
+    if listing.target == "numbers" or listing.values is None:  # or not known before it is read
         return np.zeros(0, np.int64)
     return np.flatnonzero((listing.values[here] > 0).any(0))

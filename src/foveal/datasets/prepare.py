@@ -175,7 +175,7 @@ def cells_first(x: Values) -> Values:
 def shaped(x: Values, data: DataPart, grid: Grid | None = None) -> Values:
     """``x`` ``(C, *S)`` brought to ``data.size`` by ``data.fit``; ``x`` itself when it fits."""
     if data.fit == "spacing":
-        return boxed(x, data.size, _scale(data, grid))
+        return boxed(x, data.size, steps_of(data, grid))
     for axis in data.sampled:
         x = picked(x, axis, data.size[axis])
     if x.shape[1:] == data.size:
@@ -184,12 +184,7 @@ def shaped(x: Values, data: DataPart, grid: Grid | None = None) -> Values:
         return _resized(x, data.size)
     if data.fit == "ragged":
         return _cut_or_filled(x, data.size)
-    pairs = list(enumerate(zip(x.shape[1:], data.size, strict=True)))
-    scales = [t / s for axis, (s, t) in pairs if axis not in data.sampled]
-    scale = min(scales) if data.fit == "pad" else max(scales)
-    inner = tuple(
-        t if axis in data.sampled else _near(s * scale, t, data.fit) for axis, (s, t) in pairs
-    )
+    inner = inner_size(x.shape[1:], data)
     x = _resized(x, inner)
     if data.fit == "pad":
         return _padded(x, data.size)
@@ -197,8 +192,20 @@ def shaped(x: Values, data: DataPart, grid: Grid | None = None) -> Values:
     return x[(slice(None), *[slice(a, a + t) for a, t in zip(starts, data.size, strict=True)])]
 
 
-def _scale(data: DataPart, grid: Grid | None) -> tuple[float, ...]:
-    """Old cells per new cell along each axis."""
+def inner_size(size: tuple[int, ...], data: DataPart) -> tuple[int, ...]:
+    """Cells that a sample of ``size`` is scaled to, before it is padded or cropped."""
+    if data.fit == "stretch":
+        return data.size
+    pairs = list(enumerate(zip(size, data.size, strict=True)))
+    scales = [t / s for axis, (s, t) in pairs if axis not in data.sampled]
+    scale = min(scales) if data.fit == "pad" else max(scales)
+    return tuple(
+        t if axis in data.sampled else _near(s * scale, t, data.fit) for axis, (s, t) in pairs
+    )
+
+
+def steps_of(data: DataPart, grid: Grid | None) -> tuple[float, ...]:
+    """Old cells per new cell along each axis, where cells have a length."""
     if grid is None or any(axis.unit != "mm" for axis in grid.axes):
         return (1.0,) * len(data.size)
     return tuple(new / axis.step for new, axis in zip(data.step, grid.axes, strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,8 +20,10 @@ from .facts import Facts, load, save
 from .listing import Listing
 from .prepare import cells_first, prepare, stored_as
 from .probe import Probe
-from .reading import read_all, store_key
+from .reading import read_all, store_key, truth_key, truth_rows
 from .targets import strata
+from .truth_store import TruthStore, draft_of, open_truths, with_starts
+from .truths import truth_of
 
 SHOWN = 10
 FORGIVEN_FROM = 20
@@ -37,6 +40,8 @@ class Survey:
             ``usable[i]``.
         hashes: of the decoded values of each usable item; equal hashes are exact copies.
         store: prepared pixels of the usable items, at ``card.size``.
+        truths: their targets where these lie on the grid (masks), in the same rows; else None.
+        facts: what was noted of every item of the listing.
     """
 
     card: Card
@@ -44,6 +49,8 @@ class Survey:
     usable: NDArray[np.int64]
     hashes: NDArray[np.uint64]
     store: Store
+    facts: Facts
+    truths: TruthStore | None = None
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -64,6 +71,9 @@ class Survey:
     @property
     def strata(self) -> NDArray[np.int32]:
         """What every part of a split should hold in equal shares, -1 where nothing is known."""
+        if self.truths is not None:
+            cover = self.facts.cover[self.usable]
+            return strata("labels", self.labels, (cover > 0).astype(np.float32))
         values = self.listing.values
         own = None if values is None else values[self.usable]
         return strata(self.listing.target, self.labels, own)
@@ -71,8 +81,11 @@ class Survey:
     def targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """What is to be learned of some rows, as ``Task.encode`` takes it.
 
-        ``(N,)`` positions in the classes, or ``(N, K)`` values where there is no single class.
+        ``(N,)`` positions in the classes, or ``(N, K)`` values where there is no single class,
+        or the targets on the grid of few rows: of many, `Batches` gathers them as needed.
         """
+        if self.truths is not None:
+            return self.truths.gather(rows).numpy()
         values = self.listing.values
         return self.labels[rows] if values is None else values[self.usable[rows]]
 
@@ -111,18 +124,23 @@ def survey(
         )
     facts = load(listing) if remember else None
     store = open_store(facts.form.store) if facts else None
-    if facts is None or store is None or len(store) != np.count_nonzero(~facts.bad):
-        facts, store = _read(listing, bad_files, threads, remember, progress)
+    truth, truths = truth_of(listing.target), None
+    if facts is not None and truth is not None:
+        truths = open_truths(truth, facts.form.truth, facts.pieces[~facts.bad])
+    gone = store is None or (truth is not None and truths is None)
+    if facts is None or store is None or gone or len(store) != np.count_nonzero(~facts.bad):
+        facts, store, truths = _read(listing, bad_files, threads, remember, progress)
     _judge(listing, facts, bad_files, limit)
     usable = np.flatnonzero(~facts.bad)
-    return Survey(examine(listing, facts), listing, usable, facts.hashes[usable], store)
+    hashes = facts.hashes[usable]
+    return Survey(examine(listing, facts), listing, usable, hashes, store, facts, truths)
 
 
-def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> Store:
-    """The rows of ``survey`` as ``data`` wants them: the survey's own store where that fits.
+def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> Survey:
+    """``survey`` with its rows as ``data`` wants them: the survey itself where that fits.
 
-    Any other size, fit, depth or number of channels reads the files a second time; the store it
-    makes is kept and shared like the first.
+    Any other size, fit, depth or number of channels reads the files a second time; the stores it
+    makes are kept and shared like the first.
 
     Raises: DataError when an item has changed meanwhile, or the disk is full.
     """
@@ -131,36 +149,53 @@ def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> St
     own = (card.size, card.fit, card.channels, card.dtype, card.scale, step)
     plain = data.text is None and data.sound is None
     if plain and own == (data.size, data.fit, data.channels, data.dtype, data.scale, data.step):
-        return survey.store
-    key = store_key(survey.hashes, data)
-    memory = not survey.store.key
+        return survey
+    key, memory, count = store_key(survey.hashes, data), not survey.store.key, len(survey.usable)
+    truth, truth_name = truth_of(listing.target), _truth_name(survey, data)
+    pieces = survey.facts.pieces[survey.usable]
     found = None if memory else open_store(key)
-    if found is not None and len(found) == len(survey.usable):
-        return found
-    count = len(survey.usable)
-    with (
-        Draft(data.size, data.channels, stored_as(data), expected=count, memory=memory) as draft,
-        progress.bar("preparing", count) as tick,
-    ):
+    if found is not None and len(found) == count:
+        truths = None if truth is None else open_truths(truth, truth_name, pieces)
+        if truth is None or truths is not None:
+            return replace(survey, store=found, truths=truths)
+    with ExitStack() as stack:
+        draft = stack.enter_context(
+            Draft(data.size, data.channels, stored_as(data), expected=count, memory=memory)
+        )
+        aside = None
+        if truth is not None:
+            aside = stack.enter_context(draft_of(truth, data, count, memory))
+        tick = stack.enter_context(progress.bar("preparing", count))
         chunk = max(1, min(256, _CHUNK_BYTES // draft.form.row_bytes))
         for at in range(0, count, chunk):
             items = [listing.read(int(i)) for i in survey.usable[at : at + chunk]]
             rows = [cells_first(prepare(s.x, data, key=s.key, grid=s.grid)) for s in items]
             draft.add(np.stack(rows))
+            if aside is not None and truth is not None:
+                for sample in items:
+                    aside.add(truth_rows(truth, sample, data)[..., None])
             tick(len(rows))
-        return draft.finish(key)
+        store = draft.finish(key)
+        if aside is None or truth is None:
+            return replace(survey, store=store)
+        truths = with_starts(truth, aside.finish(truth_name), pieces)
+        return replace(survey, store=store, truths=truths)
+
+
+def _truth_name(survey: Survey, data: DataPart) -> str:
+    return truth_key(survey.hashes, survey.facts.truths[survey.usable], data)
 
 
 def _read(
     listing: Listing, bad_files: str, threads: int | None, remember: bool, progress: Progress
-) -> tuple[Facts, Store]:
+) -> tuple[Facts, Store, TruthStore | None]:
     probe = Probe(listing)
     form = probe.form()
     if form is None or (bad_files == "stop" and probe.bad):
         if bad_files == "stop":
             raise _stopped(probe.bad[0])
         raise _too_many(listing, f"none of {len(probe.bad)} files can be read", probe.bad)
-    facts, store = read_all(
+    facts, store, truths = read_all(
         listing,
         probe,
         form,
@@ -171,7 +206,7 @@ def _read(
     )
     if remember:
         save(facts, listing)
-    return facts, store
+    return facts, store, truths
 
 
 def _judge(listing: Listing, facts: Facts, bad_files: str, limit: float) -> None:

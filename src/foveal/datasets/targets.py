@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..find import nearest
-from ..target import Target
+from ..target import VOID, Target
 from .listing import Listing, encode
 
 MOST_CLASSES = 0.5  # of the items: numbers with more different values are no classes
@@ -27,7 +27,11 @@ def brought(listing: Listing, target: Target) -> Listing:
     """
     if listing.target == target:
         return listing
-    return _WAYS[listing.target, target](listing)
+    way = _WAYS.get((listing.target, target))
+    if way is None:
+        what = f"targets of the kind {listing.target!r} cannot become {target!r}"
+        raise _cannot(listing, what, "leave --task out, or give data of that kind")
+    return way(listing)
 
 
 def _class_to_number(listing: Listing) -> Listing:
@@ -119,6 +123,26 @@ def matched(listing: Listing, classes: Sequence[str], numbers: Sequence[str]) ->
                     mend=nearest(name, listing.outputs) or f"there are: {known}",
                 )
         return values[:, [listing.outputs.index(name) for name in numbers]]
+    where = _positions(listing, classes)
+    if listing.target == "label":
+        return where[listing.labels]
+    found = np.zeros((len(listing), len(classes)), np.float32)
+    found[:, where[:-1]] = _values(listing)
+    return found
+
+
+def renaming(listing: Listing, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Positions in ``classes`` by those in the listing's own, ``(256,)``; `VOID` for what is none.
+
+    Raises: DataError for a name that is not among ``classes``.
+    """
+    table = np.full(VOID + 1, VOID, np.int64)
+    table[: len(listing.classes)] = _positions(listing, classes)[:-1]
+    return table
+
+
+def _positions(listing: Listing, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Where each of the listing's classes stands in ``classes``, and -1 for none, ``(K + 1,)``."""
     place = {name: i for i, name in enumerate(classes)}
     for name in listing.classes:
         if name not in place:
@@ -127,12 +151,7 @@ def matched(listing: Listing, classes: Sequence[str], numbers: Sequence[str]) ->
                 where=listing.path,
                 mend=nearest(name, classes) or f"it knows: {', '.join(classes[:20])}",
             )
-    where = np.array([*(place[name] for name in listing.classes), -1], np.int64)
-    if listing.target == "label":
-        return where[listing.labels]
-    found = np.zeros((len(listing), len(classes)), np.float32)
-    found[:, where[:-1]] = _values(listing)
-    return found
+    return np.array([*(place[name] for name in listing.classes), -1], np.int64)
 
 
 def strata(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from ..grid import Batch
 from ..plan import Plan
+from ..tasks import Task, briefly
 
 HELD = {"cpu": 32 << 20, "cuda": 1 << 30}  # bytes of the first activation of one batch
 
@@ -84,19 +86,52 @@ def logits(
     ``views`` of None means those of the plan; `PLAIN` is one unmoved look. The network is left
     in the mode, training or not, in which it came.
     """
+    found = [raw for raw, _ in _answered(network, batches, plan, views)]
+    # On a GPU one copy at the end, so that no batch waits for the one before.
+    answers = torch.cat(found) if found else torch.zeros(0, plan.outputs)
+    return np.asarray(answers.cpu().numpy(), np.float32)
+
+
+def briefs(
+    network: nn.Module,
+    batches: Iterable[Batch],
+    task: Task,
+    plan: Plan,
+    *,
+    views: Sequence[View] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """What is kept of raw answers and truth until they are judged (`tasks.briefly`).
+
+    Batches carry their targets as stored. Memory holds one batch of raw answers at a time.
+    """
+    said, truth = [], []
+    for raw, batch in _answered(network, batches, plan, views):
+        assert batch.y is not None, "what is judged has targets"
+        target = task.encode(batch.y, plan).to(raw.device)
+        kept, known = briefly(task, raw, target, plan)
+        said.append(kept.cpu().numpy())
+        truth.append(known.cpu().numpy())
+    if not said:
+        return np.zeros(0, np.float32), np.zeros(0)
+    return np.concatenate(said).astype(np.float32, copy=False), np.concatenate(truth)
+
+
+def _answered(
+    network: nn.Module, batches: Iterable[Batch], plan: Plan, views: Sequence[View] | None
+) -> Iterator[tuple[Tensor, Batch]]:
+    """The raw answers of each batch, with the network in evaluation mode meanwhile."""
     views = planned_views(plan) if views is None else views
     device = torch.device(plan.fit.device)
     half = torch.autocast(device.type, torch.bfloat16, enabled=plan.fit.precision == "bf16")
     was_training = network.training
     network.eval()
     try:
-        with torch.inference_mode(), half:
-            found = [_answer(network, batch, views, device) for batch in batches]
+        for batch in batches:
+            with torch.inference_mode(), half:
+                raw = _answer(network, batch, views, device)
+            yield raw, batch
     finally:
         network.train(was_training)
-    # On a GPU one copy at the end, so that no batch waits for the one before.
-    answers = torch.cat(found) if found else torch.zeros(0, plan.outputs)
-    return np.asarray(answers.cpu().numpy(), np.float32)
 
 
 def _answer(
@@ -108,5 +143,7 @@ def _answer(
     for view in views:
         seen = None if mask is None else look(mask, view)
         raw: Tensor = network(look(x, view), seen) if seen is not None else network(look(x, view))
+        if view.mirror and raw.ndim == x.ndim:  # an answer for every cell is turned back
+            raw = raw.flip([2 + axis for axis in view.mirror])
         total = total + view.weight * raw.float()
     return total

@@ -105,6 +105,22 @@ class Backbone(nn.Module):
             Stage(rank, inputs, net, number, time) for number, inputs in enumerate(before)
         )
 
+    def levels(self, x: Tensor, mask: Tensor | None = None) -> list[tuple[Tensor, Tensor | None]]:
+        """Features and mask behind the stem and behind each stage, the finest first.
+
+        Their channels and strides: ``net.levels``. Raises: PlanError for stages side by side.
+        """
+        if self.parallel:
+            raise PlanError(
+                "stages side by side have no levels",
+                where="plan.json: net.block",
+                mend='set net.block to "plain" or "residual"',
+            )
+        found = [self.stem(x, mask)]
+        for stage in self.stages:
+            found.append(stage(*found[-1]))
+        return found
+
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x, mask = self.stem(x, mask)
         if self.parallel:

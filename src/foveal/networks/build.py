@@ -102,8 +102,9 @@ class Network(nn.Module):
 
     Shapes: x ``(B, C, *S)`` raw cache values (uint8 or float), mask ``(B, 1, *S)`` with 1 on real
         cells and 0 on padding behind them; None to tell it from the values of ragged samples
-        -> raw, ``(B, K)`` for a pooled head. Without batch statistics (``eval()``) padding never
-        changes an answer.
+        -> raw, ``(B, K)`` for a pooled head. A head whose ``every_stage`` is true is called with
+        the lists that `Backbone.levels` gives, features and masks, instead of the last ones.
+        Without batch statistics (``eval()``) padding never changes an answer.
     """
 
     def __init__(
@@ -119,10 +120,15 @@ class Network(nn.Module):
         self.normalise = normalise
         self.backbone = backbone
         self.head = head
+        self.every_stage = bool(getattr(head, "every_stage", False))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if self.votes is not None:
             x = self.votes.seen(x)
+        if self.every_stage:
+            levels = self.backbone.levels(*self._values(x, mask))
+            answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
+            return answer
         features, mask = self._look(x, mask)
         raw: Tensor = self.head(features, mask)
         return raw if self.votes is None else self.votes(x, raw)
@@ -149,12 +155,16 @@ class Network(nn.Module):
         if self.votes is not None and self.votes.votes is not None:
             self.votes.votes.start(x, member)
 
-    def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _values(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Normalised values and the mask of real cells."""
         if mask is None:
             x, mask = masked(x, self.data)
         x = self.normalise(x)
         # What stands on padding is nothing: not the raw value of some fill, and no NaN either.
-        features: tuple[Tensor, Tensor | None] = self.backbone(hide(x, mask), mask)
+        return hide(x, mask), mask
+
+    def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        features: tuple[Tensor, Tensor | None] = self.backbone(*self._values(x, mask))
         return features
 
 
@@ -163,7 +173,8 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
 
     Args:
         plan: its data, net, classes and seed are read.
-        head: another head than a pooled one with an output per class; takes (features, mask).
+        head: another head than a pooled one with an output per class; takes (features, mask), or
+            lists of both, of every level, where its ``every_stage`` is true.
         prior: frequency of each class, ``(K,)``, for the pooled head's bias.
 
     Raises: PlanError when the plan asks for something impossible.

@@ -113,6 +113,8 @@ def _target(card: Card) -> str:
     told = f": {why}" if why else ""
     if card.target == "numbers":
         return f"the target is {', '.join(n.name for n in card.numbers)}{told}"
+    if card.target == "mask":
+        return f"the target is one of {len(card.classes)} classes for every cell{told}"
     many = "any of" if card.target == "labels" else "one of"
     return f"the target is {many} {len(card.classes)} classes{told}"
 

@@ -127,6 +127,15 @@ class Task:
         ideal: target -> raw of a network that knows it.
         evidence: raw, choice -> ``(B,)``, how much speaks for the choice.
         example: rank -> a dozen easy samples.
+        brief: raw, target -> what judging needs of them; None where that is all. Tasks with an
+            answer per cell count here, batch by batch, so that memory does not grow with the set:
+            ``quick``, ``calibrate`` and ``judge`` then see these counts as raw and target.
+        sized: plan, card, what may be spent -> the plan with another network than one for an
+            answer per sample; before ``planned``. None where that will do.
+
+    Targets of a kind that lies on the grid (datasets/truths/) come to ``encode`` and ``loss`` as
+    stored: of masks ``(B, *S)`` uint8 with `VOID`. A head whose ``every_stage`` is true is called
+    with the features of all levels (see networks/build.py).
     """
 
     target: Target
@@ -143,6 +152,23 @@ class Task:
     example: Callable[[int], list[Sample]]
     judging: Judging
     telling: Telling
+    brief: Callable[[Tensor, Tensor, Plan], tuple[Tensor, Tensor]] | None = None
+    sized: Callable[[Plan, Card, Spend], Plan] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a network may cost. operations: of one forward pass, about, so that size and samples
+    seen balance; told: the same in words. train: training samples."""
+
+    operations: float
+    told: str
+    train: int
+
+
+def briefly(task: Task, raw: Tensor, target: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+    """What is kept of a batch of answers and its truth until they are judged, sample first."""
+    return (raw, target) if task.brief is None else task.brief(raw, target, plan)
 
 
 def finished(

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ..datasets.truths import truth_of
 from ..errors import RunError
 from ..grid import Batch
 from ..plan import Plan
@@ -72,6 +73,7 @@ class Journey:
         progress: Progress,
     ) -> None:
         self.network, self.task, self.validate, self.plan = network, task, validate, plan
+        self.truth = truth_of(task.target)
         self.run, self.per_epoch, self.deadline, self.progress = run, per_epoch, deadline, progress
         self.folder = run / "checkpoint"
         self.device = torch.device(plan.fit.device)

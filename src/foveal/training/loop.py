@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..datasets.augment import augment_both
 from ..datasets.batches import Batches
 from ..grid import Batch
 from ..layers.memory import channels_last, kernels_channels_last
@@ -48,7 +49,8 @@ def fit(
     deadline the number of steps follows the clock, and the rate still reaches zero.
 
     Args:
-        augment: called as `datasets.augment.augment`.
+        augment: called as `datasets.augment.augment`; targets on the grid move with their samples
+            by `augment_both` instead.
         validate: network in evaluation mode -> scores, among them ``task.judging.best``.
         run: folder that takes ``history.jsonl`` and ``checkpoint/``.
         deadline: None to make exactly ``plan.fit.steps`` steps.
@@ -98,8 +100,18 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
     assert batch.y is not None, "training batches carry targets"
     x, y = (part.to(journey.device, non_blocking=True) for part in (batch.x, batch.y))
     mask = None if batch.mask is None else batch.mask.to(journey.device, non_blocking=True)
-    x = augment(x, plan.augment, generator=generator, epoch=epoch, index=batch.index)
+    if journey.truth is None:
+        x = augment(x, plan.augment, generator=generator, epoch=epoch, index=batch.index)
+    else:
+        x, y = augment_both(
+            *(x, y, journey.truth, plan.augment),
+            generator=generator,
+            epoch=epoch,
+            index=batch.index,
+        )
     if journey.coarse:
+        if journey.truth is not None:
+            y = journey.truth.resize(y, tuple(x.shape[2:]), plan.fit.coarse_size)
         x = _coarse(x, plan.fit.coarse_size)
         mask = None if mask is None else (_coarse(mask, plan.fit.coarse_size) > 0.5).to(mask.dtype)
     if plan.fit.channels_last:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from ..datasets.tokens import text_of
 from ..drawing.pictures import picture
 from ..drawing.words import noun
 from ..evaluation.page import write_page
-from ..evaluation.predict import PLAIN, batch_size, logits
+from ..evaluation.predict import PLAIN, View, batch_size, briefs, logits
 from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
 from ..grid import time_of
@@ -36,6 +36,7 @@ from .hold import writing
 from .prepare_run import baseline_seconds, part, task_of
 
 if TYPE_CHECKING:
+    from ..datasets.batches import Batches
     from ..datasets.split import Split
     from ..datasets.survey import Survey
     from ..training.history import History
@@ -46,13 +47,22 @@ def validation(plan: Plan, survey: Survey, split: Split) -> Callable[[nn.Module]
     task = task_of(plan)
     rows = split.validation if len(split.validation) else split.train[:1000]
     batches = part(plan, survey, rows, batch_size(plan), shuffle=False)
-    target = task.encode(survey.targets(rows), plan).numpy()
 
     def scores(network: nn.Module) -> dict[str, float]:
-        raw = logits(network, batches.epoch(0), plan, views=PLAIN)
-        return task.judging.quick(raw, target, plan)
+        return task.judging.quick(*said(network, batches, task, plan, PLAIN), plan)
 
     return scores
+
+
+def said(
+    network: nn.Module, batches: Batches, task: Task, plan: Plan, views: Sequence[View] | None
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Raw answers for a part and its encoded targets, or what judging keeps of both."""
+    if task.brief is not None:
+        return briefs(network, batches.epoch(0), task, plan, views=views)
+    assert batches.targets is not None, "what is judged has targets"
+    raw = logits(network, batches.epoch(0), plan, views=views)
+    return raw, np.asarray(batches.targets.cpu().numpy())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,11 +88,10 @@ class Finish:
             save_weights(network, self.run / "weights.safetensors")
         held, tested = self.split.validation, self.split.test
         calibrate = self.task.judging.calibrate
-        calibration = calibrate(self._logits(network, held), self._targets(held), self.plan)
+        calibration = calibrate(*self._said(network, held), self.plan)
         self.progress.say("judging on the test part, for the first and only time")
         test = Answers(
-            self._logits(network, tested),
-            self._targets(tested),
+            *self._said(network, tested),
             [self.survey.key(int(row)) for row in tested],
             None if self.plan.data.text else self._picture,
             noun(self.survey.card),
@@ -122,9 +131,11 @@ class Finish:
             network.load_state_dict(best.tensors)
             self.progress.say(f"the weights of step {history.best_step} were better: kept")
 
-    def _logits(self, network: nn.Module, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _said(
+        self, network: nn.Module, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
         batches = part(self.plan, self.survey, rows, batch_size(self.plan), shuffle=False)
-        return logits(network, batches.epoch(0), self.plan)
+        return said(network, batches, self.task, self.plan, None)
 
     def _targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         targets: NDArray[Any] = self.task.encode(self.survey.targets(rows), self.plan).numpy()
@@ -140,7 +151,7 @@ class Finish:
     ) -> Report:
         """The report, and whether motion matters where the samples are clips."""
         along, judging = time_of(self.plan.axes), self.task.judging
-        if along is None or judging.main not in report.test:
+        if along is None or self.survey.truths is not None or judging.main not in report.test:
             return report
         rows = np.random.default_rng(self.plan.seed).permutation(len(test.target))[:MOST]
 

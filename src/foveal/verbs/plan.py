@@ -108,7 +108,7 @@ def stored_rows(survey: Survey, plan: Plan, *, progress: Progress = SILENT) -> S
     """The survey with its rows as the plan wants them."""
     from ..datasets.survey import stored
 
-    return dataclasses.replace(survey, store=stored(survey, plan.data, progress=progress))
+    return stored(survey, plan.data, progress=progress)
 
 
 def drawn(survey: Survey, plan: Plan) -> Split:
@@ -153,6 +153,9 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
     rows = np.sort(rng.permutation(split.train)[:most])
     axes = [(a.name, a.mirrors) for a in plan.axes]
     x = survey.store.gather(rows).numpy()
+    if survey.truths is not None:  # how much there is of each class, wherever it lies
+        cover = survey.facts.cover[survey.usable[rows]]
+        return mirror_evidence_of_values(x, cover, axes, plan.seed)
     targets = survey.targets(rows)
     if survey.card.target == "label":
         return mirror_evidence(x, targets, axes, plan.seed)

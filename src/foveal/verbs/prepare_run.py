@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-from ..datasets.augment import augment
+from ..datasets.augment import augment, augment_both
 from ..datasets.batches import Batches
+from ..datasets.truths import truth_of
 from ..grid import time_of
 from ..networks.build import build
 from ..plan import Plan, replace_part
@@ -23,12 +24,15 @@ from ..tasks import Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from ..datasets.split import Split
     from ..datasets.survey import Survey
+    from ..datasets.truth_store import TruthStore
     from ..networks.build import Network
 
 STEM_SAMPLES = 4000
+PRIOR_SAMPLES = 64
 STEM_CELLS = 2**24  # of all these samples: 64 MB for each channel
 
 
@@ -40,7 +44,9 @@ def task_of(plan: Plan) -> Task:
 def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
     """The network with first weights: whitening and base rates come from training rows alone."""
     task = task_of(plan)
-    targets = task.encode(survey.targets(split.train), plan)
+    # Targets on the grid are as large as their samples: a few tell the base rates.
+    known = split.train if survey.truths is None else split.train[:PRIOR_SAMPLES]
+    targets = task.encode(survey.targets(known), plan)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         head = task.head(plan, plan.net.features, targets)
@@ -57,7 +63,10 @@ def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
 
 def part(plan: Plan, survey: Survey, rows: NDArray[np.int64], batch: int, shuffle: bool) -> Batches:
     """Batches of some rows with their targets."""
-    targets = task_of(plan).encode(survey.targets(rows), plan)
+    if survey.truths is not None:
+        targets: Tensor | TruthStore = survey.truths
+    else:
+        targets = task_of(plan).encode(survey.targets(rows), plan)
     return Batches(
         survey.store,
         rows,
@@ -78,6 +87,7 @@ def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float,
     if plan.fit.channels_last:
         kernels_channels_last(clone)
     task = task_of(plan)
+    truth = truth_of(task.target)
     batch = next(batches.epoch(0))
     half = torch.autocast(device.type, torch.bfloat16, enabled=plan.fit.precision == "bf16")
     chance = torch.Generator()
@@ -85,10 +95,14 @@ def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float,
     def step(count: int) -> None:
         assert batch.y is not None
         x, index = batch.x[:count].to(device), batch.index[:count]
-        x = augment(x, plan.augment, generator=chance, epoch=0, index=index)
+        y = batch.y[:count]
+        if truth is None:
+            x = augment(x, plan.augment, generator=chance, epoch=0, index=index)
+        else:
+            x, y = augment_both(x, y, truth, plan.augment, generator=chance, index=index)
         with half:
             raw = clone(channels_last(x) if plan.fit.channels_last else x)
-        task.loss(raw.float(), batch.y[:count], None, plan).backward()  # type: ignore[no-untyped-call]
+        task.loss(raw.float(), y, None, plan).backward()  # type: ignore[no-untyped-call]
 
     def answer() -> None:
         clone.eval()
