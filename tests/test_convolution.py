@@ -120,14 +120,14 @@ def test_constant_stays_constant_without_zeros(x, kernel, value):
 
 @pytest.mark.parametrize("rank", RANKS)
 @pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.parametrize("kernel", [1, 3, 4])
 def test_keeps_the_laws_of_every_layer(rank, padding, kernel):
     layer = Convolution(rank, 4, 2, kernel, stride=2, groups=2, padding=padding)
     laws.all_of_them(layer, grid(rank, channels=4))
 
 
 @pytest.mark.parametrize("rank", RANKS)
-@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.parametrize("kernel", [1, 3, 4])
 def test_traces_with_sizes_left_open(rank, kernel):
     layer = Convolution(rank, 3, 2, kernel, stride=2).double()
     x = grid(rank, cells=8)
@@ -139,8 +139,9 @@ def test_traces_with_sizes_left_open(rank, kernel):
 
 
 @pytest.mark.parametrize("rank", RANKS)
-def test_channels_last_memory_stays_so(rank):
-    layer = kernels_channels_last(Convolution(rank, 8, 8, 3))
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_channels_last_memory_stays_so(rank, kernel):
+    layer = kernels_channels_last(Convolution(rank, 8, 8, kernel))
     out = layer(channels_last(torch.randn(2, 8, *[6] * rank)))
     assert out.stride(1) == 1
     assert channels_last(out).data_ptr() == out.data_ptr()

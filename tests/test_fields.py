@@ -82,6 +82,16 @@ def test_a_flat_folder_of_recordings_is_a_set_and_the_card_says_how(tmp_path):
     assert any("the class is the first field" in doubt for doubt in card.doubts)
 
 
+def test_a_folder_around_all_recordings_tells_nothing(tmp_path):
+    spoken(tmp_path / "data" / "recordings")
+    (tmp_path / "README.md").write_text("about")
+    listing = find_listing(tmp_path)
+    assert listing.layout == "recordings with the class in their names"
+    assert len(listing) == 36
+    assert listing.keys[0] == "data/recordings/0_aaa_0.wav"
+    assert not listing.left_out
+
+
 def test_parts_may_be_folders_of_named_recordings(tmp_path):
     spoken(tmp_path / "train")
     spoken(tmp_path / "test", each=2)

@@ -212,7 +212,7 @@ def test_mirroring_needs_evidence_and_an_axis_that_can_be_mirrored():
 def test_held_back_shares_depend_on_the_set_and_on_what_it_brings():
     alone = card(train=1000, parts={"train": 1000})
     validation, test, _, why = data.held_back(alone)
-    assert (validation, test) == (0.15, 0.2)
+    assert (validation, test) == (0.1, 0.2)
     assert "used once" in why
     validation, test, _, why = data.held_back(card())
     assert test == 0.0

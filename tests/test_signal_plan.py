@@ -199,6 +199,8 @@ def test_the_whole_road_on_sounds_with_whole_speakers_held_out(tmp_path):
     spoken(tmp_path / "set", classes=2, speakers=5, each=5)
     report = train(tmp_path / "set", epochs=30, out=tmp_path / "run")
     assert report.data["test"] == 10  # all recordings of one speaker
+    assert report.data["groups"]["groups"]["test"] == 1
+    assert any("the 10 test recordings come from 1 group (the second" in d for d in report.doubts)
     assert report.test["accuracy"].value >= 0.8
     assert "random_convolutions" in report.baselines
     new = wav(tmp_path / "new.wav", np.stack([tone(1200, 0.4, 16000)] * 2), rate=16000)

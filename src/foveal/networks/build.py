@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
 from ..grid import time_of
-from ..layers import Convolution, Votes, forget, hide
+from ..layers import Convolution, hide
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
 from .head import planned_head
 from .ragged import masked
-
-ASIDE = 0.5  # weight of the convolutions beside the votes of a text's tokens
+from .text_paths import PathsOfText
 
 
 class Normalise(nn.Module):
@@ -65,38 +66,6 @@ def _beside(per_channel: Tensor, x: Tensor) -> Tensor:
     return row.movedim(-1, 1)
 
 
-class PathsOfText(nn.Module):
-    """What stands beside the convolutions of a text: forgotten tokens, and votes.
-
-    In training one of the two paths, votes or convolutions, is left out for some texts, so that
-    each learns to answer alone; else the convolutions would only learn what votes leave over.
-    Afterwards both are summed, the convolutions at half their weight: of 0.5, 1 and 2 it was the
-    best on 4 held-out folds of MR (79.70, 79.42 and 78.43 %).
-
-    Shapes: ids ``(B, R, T)``, raw ``(B, K)`` of the convolutions -> ``(B, K)``.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__()
-        net, text = plan.net, plan.data.text
-        assert text is not None, "only text has such paths"
-        self.forget, self.drop = net.forget, net.drop_path
-        self.votes = Votes(len(text.words) + 2, text.buckets, plan.outputs) if net.votes else None
-
-    def seen(self, ids: Tensor) -> Tensor:
-        """The tokens that this step sees."""
-        return forget(ids, self.forget) if self.training and self.forget else ids
-
-    def forward(self, ids: Tensor, raw: Tensor) -> Tensor:
-        if self.votes is None:
-            return raw
-        own: Tensor = self.votes(ids)
-        if not self.training:
-            return own + ASIDE * raw
-        coin = torch.rand(len(raw), 1, device=raw.device)
-        return own * (coin >= self.drop) + raw * (coin <= 1 - self.drop)
-
-
 class Network(nn.Module):
     """The whole way: normalise, backbone, head. Built by `build`, never configured.
 
@@ -123,15 +92,10 @@ class Network(nn.Module):
         self.every_stage = bool(getattr(head, "every_stage", False))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        if self.votes is not None:
-            x = self.votes.seen(x)
-        if self.every_stage:
-            levels = self.backbone.levels(*self._values(x, mask))
-            answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
-            return answer
-        features, mask = self._look(x, mask)
-        raw: Tensor = self.head(features, mask)
-        return raw if self.votes is None else self.votes(x, raw)
+        if self.votes is None:
+            return self._answer(x, mask)
+        raw: Tensor = self.votes(x, self._answer)
+        return raw
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """What the backbone gives: ``(B, net.features, *T)``."""
@@ -154,6 +118,27 @@ class Network(nn.Module):
         """
         if self.votes is not None and self.votes.votes is not None:
             self.votes.votes.start(x, member)
+
+    def balance(
+        self,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        loss: Callable[[Tensor, Tensor], Tensor],
+    ) -> None:
+        """Weigh a text's votes and convolutions by what each said of held-back samples.
+
+        batches: inputs and targets. loss: raw and targets -> scalar. Other networks are left alone.
+        """
+        if self.votes is not None:
+            self.votes.balance(batches, self._answer, loss)
+
+    def _answer(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if self.every_stage:
+            levels = self.backbone.levels(*self._values(x, mask))
+            answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
+            return answer
+        features, mask = self._look(x, mask)
+        raw: Tensor = self.head(features, mask)
+        return raw
 
     def _values(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Normalised values and the mask of real cells."""

@@ -23,8 +23,9 @@ from ..evaluation.predict import PLAIN, View, batch_size, briefs, logits
 from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
 from ..grid import time_of
+from ..networks.build import Network
 from ..networks.weights import save_weights
-from ..plan import Plan
+from ..plan import Plan, replace_part
 from ..planner.machine import measure
 from ..planner.network import macs
 from ..progress import Progress
@@ -84,6 +85,7 @@ class Finish:
     def judge(self, network: nn.Module, history: History) -> Report:
         """Weights, calibration, test answers, baselines, report: written to the run folder."""
         self._choose(network, history)
+        self._balance(network)
         with writing(self.run):
             save_weights(network, self.run / "weights.safetensors")
         held, tested = self.split.validation, self.split.test
@@ -109,6 +111,7 @@ class Finish:
             groups=self._groups(),
         )
         report = self._with_motion(report, network, test, calibration)
+        report = dataclasses.replace(report, doubts=(*report.doubts, *self._alike()))
         seconds = round(time.monotonic() - self.started, 2)
         report = dataclasses.replace(
             report,
@@ -130,6 +133,17 @@ class Finish:
         if best is not None:
             network.load_state_dict(best.tensors)
             self.progress.say(f"the weights of step {history.best_step} were better: kept")
+
+    def _balance(self, network: nn.Module) -> None:
+        """What held-back samples say of the shares of a text's two paths."""
+        if not isinstance(network, Network):
+            return
+        held = part(self.plan, self.survey, self.split.validation, batch_size(self.plan), False)
+        plain = replace_part(self.plan, "fit", label_smoothing=0.0)
+        network.balance(
+            ((batch.x, batch.y) for batch in held.epoch(0) if batch.y is not None),
+            lambda raw, target: self.task.loss(raw, target, None, plain),
+        )
 
     def _said(
         self, network: nn.Module, rows: NDArray[np.int64]
@@ -205,10 +219,33 @@ class Finish:
         return [text_of(read(int(usable[row])).x) for row in rows]
 
     def _groups(self) -> dict[str, Any]:
-        return {
+        found: dict[str, Any] = {
             "exact_duplicates": self.survey.card.duplicate_count,
             "rule": "exact copies stay on one side of a split that Foveal draws",
         }
+        if self.survey.groups is not None:
+            parts = ("train", "validation", "test")
+            found["groups"] = {name: self._sources(getattr(self.split, name)) for name in parts}
+        return found
+
+    def _sources(self, rows: NDArray[np.int64]) -> int:
+        """How many groups ``rows`` come from; a row of none is one by itself."""
+        assert self.survey.groups is not None, "only a set with groups is asked"
+        here = self.survey.groups[rows]
+        return len(np.unique(here[here >= 0])) + int((here < 0).sum())
+
+    def _alike(self) -> list[str]:
+        """That intervals take test samples for independent, where groups say they are not."""
+        tested = len(self.split.test)
+        if self.survey.groups is None or self._sources(self.split.test) == tested:
+            return []
+        named, sources = noun(self.survey.card), self._sources(self.split.test)
+        many = "1 group" if sources == 1 else f"{sources} groups"
+        return [
+            f"the {tested} test {named} come from {many} "
+            f"({self.survey.card.why.get('groups', 'told by the data')}); those of one group are "
+            "alike, so the true intervals are wider than the ones given"
+        ]
 
     def _cost(self, history: History) -> dict[str, Any]:
         plan = self.plan

@@ -26,14 +26,16 @@ def _fits(place: Place) -> bool:
 def _items(source: Source) -> tuple[list[tuple[int, int]], list[Skipped]]:
     """Position and part of each recording, in one folder or in train/ and test/; and the rest.
 
-    No items where a recording lies deeper: folders then mean something.
+    A folder around all of them tells nothing. No items where a recording lies deeper: folders
+    then mean something.
     """
-    sound = readers()["sound"]
+    sounds = {i for i, name in enumerate(source.names) if reader_for(name) is readers()["sound"]}
+    wrap = _wrap([source.names[i] for i in sorted(sounds)])
     found: list[tuple[int, int]] = []
     rest: list[Skipped] = []
     for position, name in enumerate(source.names):
-        *folders, last = name.split("/")
-        if reader_for(last) is not sound:
+        *folders, last = name.removeprefix(wrap).split("/")
+        if position not in sounds:
             if not paper(last):
                 rest.append(Skipped(name, "no recording among recordings"))
             continue
@@ -42,6 +44,17 @@ def _items(source: Source) -> tuple[list[tuple[int, int]], list[Skipped]]:
             return [], []
         found.append((position, part))
     return found, rest
+
+
+def _wrap(names: Sequence[str]) -> str:
+    """The folders that hold everything and are no part of a split, with a slash behind."""
+    wrap = ""
+    while True:
+        tops = {name[len(wrap) :].partition("/")[:2] for name in names}
+        top, slash = next(iter(tops), ("", ""))
+        if len(tops) != 1 or not slash or part_of(top) is not None:
+            return wrap
+        wrap += f"{top}/"
 
 
 def _told(source: Source, items: Sequence[tuple[int, int]]) -> Told:
