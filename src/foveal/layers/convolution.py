@@ -215,7 +215,7 @@ def convolve(
     if rank > 2 and max(*weight.shape[2:], *stride) == 1 and not any(start):
         # One cell sees itself alone: a plane of all cells takes a third to half of the time.
         flat = F.conv2d(x.flatten(2, -2), weight.flatten(2, -2), bias, groups=groups)
-        return flat.unflatten(2, x.shape[2:-1])
+        return flat.view(*flat.shape[:2], *x.shape[2:])
     if rank > 1:
         return _CONVOLVE[rank](x, weight, bias, stride, start, dilation, groups)
     # A grid of height 1 keeps channels-last memory, which conv1d would copy away.

@@ -45,7 +45,8 @@ class PathsOfText(nn.Module):
         if self.votes is None:
             return convolved(ids)
         if not self.training:
-            return self.shares[0] * self.votes(ids) + self.shares[1] * convolved(ids)
+            both: Tensor = self.shares[0] * self.votes(ids) + self.shares[1] * convolved(ids)
+            return both
         own: Tensor = self.votes(forget(ids, self.forget) if self.forget else ids)
         coin = torch.rand(len(ids), device=ids.device)
         out = own * (coin >= self.drop)[:, None]
