@@ -34,6 +34,19 @@ def test_training_learns_and_names_its_rivals(run):
     assert set(report.baselines) == {"majority", "tfidf_logistic_regression", "nb_svm"}
 
 
+def test_mistakes_are_shown_in_their_words(run, tmp_path):
+    folder, _ = run
+    odd = "bad <b>splendid</b> and splendid again\n"
+    (tmp_path / "odd.txt").write_text(odd + "".join(f"{n} {t}\n" for n, t in made(40, seed=6)))
+    report = evaluate(folder / "run", tmp_path / "odd.txt")
+    shown = [each["picture"] for each in report.details["mistakes"]]
+    assert "<b>splendid</b> and splendid again" in shown
+    from foveal.tasks.classify import TASK
+
+    page = "".join(TASK.telling.sections(report))
+    assert "<blockquote>&lt;b&gt;splendid&lt;/b&gt; and splendid again</blockquote>" in page
+
+
 def test_evaluate_uses_the_same_tokens(run, tmp_path):
     folder, _ = run
     (tmp_path / "new.txt").write_text("".join(f"{n} {t}\n" for n, t in made(60, seed=5)))

@@ -5,7 +5,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from foveal.datasets.tokens import FIRST, UNKNOWN, counted, ids, text_of, tokens, vocabulary
+from foveal.datasets.tokens import (
+    FIRST,
+    UNKNOWN,
+    counted,
+    excerpt,
+    ids,
+    text_of,
+    tokens,
+    vocabulary,
+)
 from foveal.forms import TextPart
 
 PART = TextPart("words", True, ("the", "cat", "sat"), (3, 4), 2, 4096)
@@ -94,3 +103,14 @@ def test_a_cut_letter_and_padding_are_no_text():
     x = np.frombuffer("é".encode()[:1] + b"\0\0", np.uint8)[None]
     assert text_of(x) == ""
     assert text_of(np.frombuffer("ab\u00e9\0\0".encode(), np.uint8)[None]) == "abé"
+
+
+def test_an_excerpt_is_the_first_words_on_one_line():
+    def of(text):
+        return excerpt(np.frombuffer(text.encode(), np.uint8)[None])
+
+    assert of("two\n  words") == "two words"
+    long = of("many words " * 100)
+    assert long.endswith("words ...")
+    assert 190 < len(long) <= 204
+    assert of("é" * 300) == "é" * 200 + " ..."  # no blank to cut at

@@ -31,6 +31,7 @@ from ..forms import TextPart
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # ids; the first token of the vocabulary is FIRST
 Unit = Literal["words", "characters", "bytes"]
 Ids = NDArray[np.int32]
+EXCERPT = 200  # letters of a text that a report shows
 _REMEMBERED = 500_000  # tokens whose pieces are remembered, about 200 bytes each
 _MIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9)
 
@@ -70,6 +71,12 @@ def text_of(x: NDArray[np.generic]) -> str:
     """The text whose bytes are ``x`` ``(1, L)``, without zeros behind it and a cut last letter."""
     content = np.ascontiguousarray(x, np.uint8).tobytes().rstrip(b"\0")
     return content.decode("utf-8", "ignore")
+
+
+def excerpt(x: NDArray[np.generic]) -> str:
+    """The first words of a text whose bytes are ``x``, on one line."""
+    line = " ".join(text_of(x[:, : 8 * EXCERPT]).split())
+    return line if len(line) <= EXCERPT else f"{line[:EXCERPT].rsplit(' ', 1)[0]} ..."
 
 
 def ids(x: NDArray[np.generic], part: TextPart, length: int) -> Ids:

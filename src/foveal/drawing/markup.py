@@ -68,6 +68,16 @@ def image(uri: str, alt: str) -> str:
     return f'<img{kind} src="{uri}" width="{width}" height="{height}" alt="{esc(alt)}">'
 
 
+def shown(sample: str, alt: str) -> str:
+    """A sample as its report keeps it: a picture, or the words of a text; nothing for "".
+
+    What begins like a picture and is none is not shown as words.
+    """
+    if not sample or sample.startswith("data:"):
+        return image(sample, alt)
+    return f"<blockquote>{esc(sample)}</blockquote>"
+
+
 def table(
     caption: str,
     head: Sequence[str],

@@ -27,8 +27,8 @@ class Answers:
     """What a network said of one part.
 
     raw: (N, ...) as the head gives it. target: (N, ...) encoded truth. keys: names of the
-    samples. picture: position -> a data URI, asked only for what the page shows. noun: what one
-    calls the samples ("pictures").
+    samples. picture: position -> a data URI, or the words of a text; asked only for what the
+    page shows. noun: what one calls the samples ("pictures").
     """
 
     raw: NDArray[np.float32]

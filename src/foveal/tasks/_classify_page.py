@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..drawing.charts import bar, reliability_diagram
-from ..drawing.markup import between, details, esc, image, name, section, table
+from ..drawing.markup import between, details, esc, name, section, shown, table
 from ..drawing.words import count, percent
 from ..report import Report
 
@@ -213,7 +213,7 @@ def _mistake(each: Mapping[str, Any], noun: str) -> str:
     sure = f"{percent(each['probability'], 0)}\u00a0%"
     alt = f"{noun.removesuffix('s')} {each['key']}: truly {each['true']}, called {each['said']}"
     return (
-        f"<li>{image(str(each['picture']), alt)}"
+        f"<li>{shown(str(each['picture']), alt)}"
         f'<p>said <b class="wrong">{name(each["said"], 40)}</b>, {sure} sure<br>'
         f'is <b class="right">{name(each["true"], 40)}</b></p>'
         f'<p class="file">{name(each["key"], 60)}</p></li>'

@@ -22,7 +22,8 @@ def mistakes(
     """The wrong answers given most confidently, then the worst one of each further class.
 
     Each is {"kind": "confident" | "worst", "key", "true", "said", "probability" of what was said,
-    "true_probability", "picture": data URI or ""}. Worst: least probability for the true class.
+    "true_probability", "picture": data URI, words or ""}. Worst: least probability for the true
+    class.
     """
     said, top = probabilities.argmax(1), probabilities.max(1)
     true = probabilities[np.arange(len(labels)), labels]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..drawing.charts import bar, reliability_diagram
-from ..drawing.markup import between, details, image, name, section, table
+from ..drawing.markup import between, details, name, section, shown, table
 from ..drawing.words import count, percent
 from ..report import Report
 
@@ -118,7 +118,7 @@ def _mistake(each: Mapping[str, Any], noun: str) -> str:
     true = ", ".join(each["true"]) or "none"
     alt = f"{noun.removesuffix('s')} {each['key']}: truly {true}, {each['class']} {wrong}"
     return (
-        f"<li>{image(str(each['picture']), alt)}"
+        f"<li>{shown(str(each['picture']), alt)}"
         f'<p>{wrong} <b class="wrong">{name(each["class"], 40)}</b>, {sure}<br>'
         f'is <b class="right">{name(true, 60)}</b></p>'
         f'<p class="file">{name(each["key"], 60)}</p></li>'

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..drawing.charts import scatter
-from ..drawing.markup import esc, image, name, section, table
+from ..drawing.markup import esc, name, section, shown, table
 from ..drawing.words import count, percent, plain
 from ..report import Report
 
@@ -127,7 +127,7 @@ def _item(each: Mapping[str, Any], noun: str) -> str:
     true, said = plain(each["true"]), plain(each["said"])
     alt = f"{noun.removesuffix('s')} {each['key']}: truly {true}, said {said}"
     return (
-        f"<li>{image(str(each['picture']), alt)}"
+        f"<li>{shown(str(each['picture']), alt)}"
         f'<p>said <b class="wrong">{esc(said)}</b><br>is <b class="right">{esc(true)}</b> '
         f"{name(each['name'], 40)}</p>"
         f'<p class="file">{name(each["key"], 60)}</p></li>'

@@ -66,7 +66,7 @@ def evaluate_model(
             raw,
             model.task.encode(targets[kept], model.plan).numpy(),
             [listing.keys[int(i)] for i in kept],
-            None if model.plan.data.text else reader.picture,
+            reader.picture,
             noun(card),
         ),
         calibration=model.report.calibration,
@@ -138,10 +138,13 @@ class _Reader:
 
     def picture(self, at: int) -> str:
         from ..datasets.prepare import prepare
+        from ..datasets.tokens import excerpt
         from ..drawing.pictures import picture
 
         data = self.model.plan.data
         item = self.listing.read(self.kept[at])
+        if data.text is not None:
+            return excerpt(item.x)
         x = prepare(item.x, data, grid=item.grid)
         return picture(x, low=data.low, high=data.high)
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..baselines import Baseline, cells, frames, rocket
 from ..baselines.text import of_texts
-from ..datasets.tokens import text_of
+from ..datasets.tokens import excerpt, text_of
 from ..drawing.pictures import picture
 from ..drawing.words import noun
 from ..evaluation.page import write_page
@@ -95,7 +95,7 @@ class Finish:
         test = Answers(
             *self._said(network, tested),
             [self.survey.key(int(row)) for row in tested],
-            None if self.plan.data.text else self._picture,
+            self._picture,
             noun(self.survey.card),
         )
         report = summarise(
@@ -156,7 +156,9 @@ class Finish:
         return targets
 
     def _picture(self, at: int) -> str:
-        """The test sample at a position, drawn as the network sees it."""
+        """The test sample at a position, drawn as the network sees it; the words of a text."""
+        if self.plan.data.text is not None:
+            return excerpt(self._read(self.split.test[at]))
         x = self.survey.store.gather(self.split.test[at : at + 1])[0].numpy()
         return picture(x, low=self.plan.data.low, high=self.plan.data.high)
 
@@ -215,8 +217,11 @@ class Finish:
 
     def _texts(self, rows: NDArray[np.int64]) -> list[str]:
         """Texts as they were read."""
-        usable, read = self.survey.usable, self.survey.listing.read
-        return [text_of(read(int(usable[row])).x) for row in rows]
+        return [text_of(self._read(row)) for row in rows]
+
+    def _read(self, row: np.int64) -> NDArray[Any]:
+        """The values of a sample as they were read from its file."""
+        return self.survey.listing.read(int(self.survey.usable[row])).x
 
     def _groups(self) -> dict[str, Any]:
         found: dict[str, Any] = {
