@@ -9,6 +9,7 @@ import pytest
 from foveal.card import Card
 from foveal.errors import PlanError
 from foveal.grid import Axis
+from foveal.networks import geometry
 from foveal.networks.build import build
 from foveal.networks.cost import cost
 from foveal.plan import Plan
@@ -66,7 +67,7 @@ def card(size=(32, 32), train=45000, **changes):
     ],
 )
 def test_halvings_follow_the_published_vectors(steps, size, pools):
-    stages, why = network.strides(list(steps), list(size))
+    stages, why = geometry.strides(list(steps), list(size))
     counted = tuple(sum(s[i] == 2 for s in stages) for i in range(len(size)))
     assert counted == pools
     assert re.search("halvings? leave" if max(pools) else "0 halvings leave", why)
@@ -74,14 +75,14 @@ def test_halvings_follow_the_published_vectors(steps, size, pools):
 
 def test_coarse_axes_wait_for_their_kernel():
     steps, size = [5, 1.5, 1.5], [14, 256, 224]
-    stages, _ = network.strides(steps, size)
-    found, _ = network.kernels(steps, size, stages)
+    stages, _ = geometry.strides(steps, size)
+    found, _ = geometry.kernels(steps, size, stages)
     assert stages[:3] == [(1, 2, 2), (2, 2, 2), (1, 2, 2)]
     assert found[0] == (1, 3, 3)
     assert found[1] == (3, 3, 3)
     steps, size = [10, 1.25, 1.25], [10, 256, 256]
-    stages, _ = network.strides(steps, size)
-    assert network.kernels(steps, size, stages)[0][:3] == [(1, 3, 3)] * 3
+    stages, _ = geometry.strides(steps, size)
+    assert geometry.kernels(steps, size, stages)[0][:3] == [(1, 3, 3)] * 3
 
 
 SIZES = [(8, 8), (28, 28), (32, 32), (64, 48), (128, 128), (40,), (9, 9, 9)]

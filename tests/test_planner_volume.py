@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from foveal.grid import Axis
-from foveal.planner import network
+from foveal.networks import geometry
 from foveal.planner.make import make_plan
 from test_planner import MACHINE, card
 
@@ -26,16 +26,16 @@ def words(stages):
 def test_anisotropic_strides_and_kernels_are_the_published_ones():
     """Test vectors of nnU-Net's topology; its first stage of stride 1 is our first convolution."""
     steps, size = [5, 1.5, 1.5], [14, 256, 224]
-    stages, _ = network.strides(steps, size)
+    stages, _ = geometry.strides(steps, size)
     assert words(stages) == ["122", "222", "122", "122", "122"]
-    kernels, _ = network.kernels(steps, size, stages)
+    kernels, _ = geometry.kernels(steps, size, stages)
     assert words(kernels) == ["133", "333", "333", "333", "333"]
     steps, size = [10, 1.25, 1.25], [10, 256, 256]
-    stages, _ = network.strides(steps, size)
-    kernels, _ = network.kernels(steps, size, stages)
+    stages, _ = geometry.strides(steps, size)
+    kernels, _ = geometry.kernels(steps, size, stages)
     assert words(kernels) == ["133", "133", "133", "333", "333", "333"]
     assert [sum(s[i] == 2 for s in stages) for i in range(3)] == [1, 6, 6]
-    stages, _ = network.strides([3, 0.8, 0.8], [64, 192, 192])
+    stages, _ = geometry.strides([3, 0.8, 0.8], [64, 192, 192])
     assert [sum(s[i] == 2 for s in stages) for i in range(3)] == [4, 5, 5]
 
 

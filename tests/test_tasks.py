@@ -11,13 +11,14 @@ from torch import nn
 from foveal import find, tasks
 from foveal.baselines.cells import question
 from foveal.card import Card
+from foveal.datasets.truths import truth_of
 from foveal.errors import DataError, FovealError, PlanError
 from foveal.evaluation.page import page
 from foveal.evaluation.summary import summarise
 from foveal.plan import replace_part
 from foveal.planner.task import task_for
 from foveal.target import Number
-from foveal.tasks import Answers, classify, finished, multilabel, regress
+from foveal.tasks import Answers, briefly, classify, finished, multilabel, regress
 from toy import plan
 
 NAMES = find.names(tasks)
@@ -35,6 +36,9 @@ def card_of(samples, task=classify.TASK):
     elif task.target == "labels":
         classes = tuple(sorted({name for names in y for name in names}))
         counts = tuple(sum(c in names for names in y) for c in classes)
+    elif task.target == "mask":
+        classes = tuple(f"kind {k}" for k in range(int(np.max(y)) + 1))
+        counts = tuple(sum((mask == k).any() for mask in y) for k in range(len(classes)))
     else:
         table = np.array(y, np.float64)
         numbers = tuple(
@@ -65,7 +69,9 @@ def card_of(samples, task=classify.TASK):
 
 
 def plan_for(card, task=classify.TASK):
-    net = replace(plan().net, dropout=0.0, stem_kernel=(3,) * card.rank)
+    three, two, one = ((n,) * card.rank for n in (3, 2, 1))
+    net = replace(plan().net, dropout=0.0, stem_kernel=three, stem_stride=one)
+    net = replace(net, strides=(two,) * 2, kernels=(three,) * 2)
     made = replace(plan(), net=net, axes=card.axes, classes=card.classes, numbers=card.numbers)
     made = replace_part(task.planned(made, card), "judge", bootstrap=50)
     return replace_part(made, "fit", label_smoothing=0.0)
@@ -83,13 +89,30 @@ class Given:
         self.target = self.task.encode(self.y, self.plan)
         x = torch.stack([torch.from_numpy(s.x) for s in self.samples])
         self.features = torch.cat([x, torch.zeros_like(x)], 1)  # stands in for a backbone
+        self.x = x
+
+    def ask(self, head):
+        """What the head makes of the features, or of those of every level."""
+        if not getattr(head, "every_stage", False):
+            return head(self.features)
+        levels = []
+        for width, stride in self.plan.net.levels:
+            cells = (slice(None), slice(None), *(slice(None, None, s) for s in stride))
+            levels.append(self.x[cells].repeat(1, width, *[1] * (self.x.ndim - 2)))
+        return head(levels, [None] * len(levels))
+
+    def kept(self, raw, target=None):
+        """What is kept of answers and targets until they are judged."""
+        target = self.target if target is None else target
+        said, true = briefly(self.task, raw.detach(), target, self.plan)
+        return said.numpy(), true.numpy()
 
     def best(self, raw):
         judging = self.task.judging
-        return judging.quick(raw.detach().numpy(), self.target.numpy(), self.plan)[judging.best]
+        return judging.quick(*self.kept(raw), self.plan)[judging.best]
 
     def answers(self, raw):
-        return Answers(raw.detach().numpy(), self.target.numpy(), [s.key for s in self.samples])
+        return Answers(*self.kept(raw), [s.key for s in self.samples])
 
 
 @EVERY
@@ -127,12 +150,13 @@ def test_learns_its_own_example_in_thirty_steps(name, rank):
     given = Given(name, rank)
     task, plan = given.task, given.plan
     head = task.head(plan, given.features.shape[1], given.target)
-    for parameter in head.parameters():
+    dense = getattr(head, "every_stage", False)
+    for parameter in (head.last if dense else head).parameters():
         nn.init.zeros_(parameter)  # knows nothing, whatever chance says
     optimiser = torch.optim.Adam(head.parameters(), lr=0.1, betas=(0.8, 0.95))
     losses, scores = [], []
     for _ in range(31):
-        raw = head(given.features)
+        raw = given.ask(head)
         loss = task.loss(raw, given.target, None, plan)
         losses.append(loss.item())
         scores.append(given.best(raw))
@@ -142,7 +166,7 @@ def test_learns_its_own_example_in_thirty_steps(name, rank):
     assert losses[-1] < 0.5 * losses[0]
     assert scores[-1] > scores[0] + 0.1
     assert scores[-1] > 0.95
-    assert task.evidence(head(given.features), 0).shape == (len(given.samples),)
+    assert task.evidence(given.ask(head), 0).shape == (len(given.samples),)
 
 
 @EVERY
@@ -151,7 +175,7 @@ def test_is_judged_and_says_strict_json(name, rank):
     given = Given(name, rank)
     task, plan, ideal = given.task, given.plan, given.task.ideal(given.target, given.plan)
     raw = ideal.numpy()
-    calibration = task.judging.calibrate(raw, given.target.numpy(), plan)
+    calibration = task.judging.calibrate(*given.kept(ideal), plan)
     judged = task.judging.judge(given.answers(ideal), plan, calibration, ())
     assert set(judged.scores) <= set(task.judging.figures)
     assert list(judged.scores) == [k for k in task.judging.figures if k in judged.scores]
@@ -177,9 +201,9 @@ def test_is_judged_and_says_strict_json(name, rank):
 def test_judges_nothing_without_rows(name):
     given = Given(name, 2)
     task, plan, none = given.task, given.plan, given.task.ideal(given.target, given.plan)[:0]
-    target = given.target[:0].numpy()
-    calibration = task.judging.calibrate(none.numpy(), target, plan)
-    judged = task.judging.judge(Answers(none.numpy(), target, []), plan, calibration, ())
+    rows = given.kept(none, given.target[:0])
+    calibration = task.judging.calibrate(*rows, plan)
+    judged = task.judging.judge(Answers(*rows, []), plan, calibration, ())
     assert judged.scores == {}
     assert "nothing can be said" in judged.verdict[0]
     json.dumps([calibration, judged.calibration, judged.details], allow_nan=False)
@@ -192,6 +216,8 @@ def test_baselines_answer_and_are_compared(name):
     x = torch.stack([torch.from_numpy(s.x) for s in given.samples])
     rows, target = np.arange(len(x)), given.target.numpy()
     asked = question(lambda r: x[torch.from_numpy(r)], (rows, target), (rows, target))
+    if truth_of(given.task.target) is not None:
+        asked = replace(asked, pairs=lambda part: iter([(x.numpy(), target)]))
     found = given.task.judging.baselines(asked, given.plan)
     assert len(found) >= 2
     assert len({b.name for b in found}) == len(found)
@@ -205,6 +231,8 @@ def test_baselines_answer_and_are_compared(name):
     assert [b["name"] for b in judged.details["baselines"]] == [b.name for b in found]
     assert gain["called"] in " ".join(judged.verdict)
     nothing = replace(asked, learned=target[:0], truth=target[:0])
+    if asked.pairs is not None:
+        nothing = replace(nothing, pairs=lambda part: iter(()))
     assert given.task.judging.baselines(nothing, given.plan) == ()
 
 

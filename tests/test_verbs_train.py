@@ -291,7 +291,7 @@ def test_a_task_in_a_file_is_refused_before_it_is_run(tmp_path):
 
 
 def test_the_memory_told_is_the_commands_own():
-    code = "from foveal.verbs.finish import peak_memory_mb; print(peak_memory_mb())"
+    code = "from foveal.verbs.costs import peak_memory_mb; print(peak_memory_mb())"
     held = np.ones(100 * 2**20)  # 800 MB in the program that starts it
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert held.nbytes > 2**29

@@ -230,18 +230,20 @@ def predict(
     run: Run,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, zips.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write FILE.jsonl or FILE.csv.")
+        Path | None, typer.Option(metavar="OUT", help="FILE.jsonl, FILE.csv; FOLDER for masks.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer for new files: one line each, with how sure that is."""
-    if out is not None and out.suffix.lower() not in {".jsonl", ".csv"}:
-        raise usage(f"--out {out} must end in .jsonl or .csv")
+    if out is not None and out.suffix.lower() not in {".jsonl", ".csv", ""}:
+        raise usage(f"--out {out} must end in .jsonl or .csv, or name a folder")
     with door(reuse_memory=True) as progress:
         from .answers import give
         from .verbs.predict import stream
 
-        found, telling, plan = stream(run, inputs, progress=progress)
+        folder = out if out is not None and not out.suffix else None
+        found, telling, plan = stream(run, inputs, folder=folder, progress=progress)
+        out = out if folder is None else folder / "predictions.jsonl"
         give(found, telling, plan, out=out, as_json=as_json, progress=progress)
 
 

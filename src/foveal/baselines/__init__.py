@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,8 @@ class Question:
         seconds: about the most time that one slow core may take for all models together. Rows
             are chosen from sizes alone, so the same data give the same answers.
         seed: picks the rows where not all can be used. own: models of this kind of data, to be
-            asked besides those of every kind.
+            asked besides those of every kind. pairs: "train" or "test" -> batches of samples
+            ``(B, C, *S)`` and their targets, where these lie on the grid.
     """
 
     known: Callable[[Rows], Features]
@@ -53,6 +54,7 @@ class Question:
     seconds: float = 10.0
     seed: int = 0
     own: tuple[Own, ...] = ()
+    pairs: Callable[[str], Iterator[tuple[NDArray[Any], NDArray[Any]]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,15 @@ from ..plan import Fit
 from .facts import Form
 from .listing import Listing
 from .prepare import ALPHA_MODES, has_colour, on_white
-from .size import of_clips, of_lengths, working_fit, working_size
+from .size import most_cells, of_clips, of_lengths, working_fit, working_size
 from .spacing import lowest, measured, working_box, working_scale
+from .truths import truth_of
 
 PROBES = 512
 DEPTHS = ("uint8", "uint16", "float32")
 _PROBE_BYTES = 64 * 2**20
 _SCAN_BYTES, _LEAST = 2**30, 32  # reading a scan twice takes seconds
+CELLS_OF_MASKS = 4  # times as many cells where answers have places: borders are fine things
 _WORTH = 128 * 128
 Values = NDArray[Any]
 
@@ -91,7 +93,8 @@ class Probe:
             axes = tuple(replace(a, step=s) for a, s in zip(axes, step, strict=True))
             fit, why_fit = "spacing", "cells have a length: scans keep their scale, not their shape"
         else:
-            size, why_size = working_size(sizes)
+            cap = CELLS_OF_MASKS * most_cells(rank) if truth_of(self.listing.target) else None
+            size, why_size = working_size(sizes, cap)
             fit, why_fit = working_fit(sizes)
         channels = _common([count for count, _ in self.kinds])
         dtype = max((kind for _, kind in self.kinds), key=DEPTHS.index)

@@ -18,6 +18,7 @@ from .draft import Draft
 from .examine import examine
 from .facts import Facts, load, save
 from .listing import Listing
+from .mispaired import MOST, mispaired
 from .prepare import cells_first, prepare, stored_as
 from .probe import Probe
 from .reading import read_all, store_key, truth_key, truth_rows
@@ -132,8 +133,12 @@ def survey(
         facts, store, truths = _read(listing, bad_files, threads, remember, progress)
     _judge(listing, facts, bad_files, limit)
     usable = np.flatnonzero(~facts.bad)
-    hashes = facts.hashes[usable]
-    return Survey(examine(listing, facts), listing, usable, hashes, store, facts, truths)
+    hashes, card = facts.hashes[usable], examine(listing, facts)
+    if truths is not None and listing.target == "mask":
+        known = np.flatnonzero(listing.labels[usable] >= 0)[:MOST]
+        doubt = mispaired(store.gather(known).numpy(), truths.gather(known).numpy())
+        card = replace(card, doubts=(*((doubt,) if doubt else ()), *card.doubts))
+    return Survey(card, listing, usable, hashes, store, facts, truths)
 
 
 def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> Survey:

@@ -41,6 +41,43 @@ def picture(
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
 
 
+COLOURS = (
+    *((230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48), (145, 30, 180)),
+    *((70, 240, 240), (240, 50, 230), (210, 245, 60), (250, 190, 212), (0, 128, 128)),
+    *((220, 190, 255), (170, 110, 40), (255, 250, 200), (128, 0, 0), (170, 255, 195)),
+    *((128, 128, 0), (255, 215, 180), (0, 0, 128)),
+)
+
+
+def colour_of(position: int) -> str:
+    """The colour of a class, as "#rrggbb"; classes far apart in the list may share one."""
+    return "#{:02x}{:02x}{:02x}".format(*COLOURS[position % len(COLOURS)])
+
+
+def overlaid(
+    x: NDArray[Any],
+    mask: NDArray[Any],
+    *,
+    void: int,
+    low: Sequence[float] = (0.0,),
+    high: Sequence[float] = (255.0,),
+    share: float = 0.55,
+) -> str:
+    """``x`` (C, *S) with the colour of each cell's class ``mask`` (*S) over it; void is grey.
+
+    Drawn as `picture` does, with the slice that has most classes of a grid of many.
+    """
+    *leading, height, width = (1, *mask.shape)
+    flat = mask.reshape(prod(leading), height, width)
+    busy = max(range(len(flat)), key=lambda i: (len(np.unique(flat[i])), -abs(i - len(flat) // 2)))
+    seen = _bytes(x.reshape(len(x), prod(leading), height, width)[:, busy], low, high)
+    seen = seen[:3] if len(seen) >= 3 else seen[:1].repeat(3, axis=0)
+    table = np.array([COLOURS[i % len(COLOURS)] for i in range(256)], np.float64)
+    table[void] = 128
+    mixed = (1 - share) * np.moveaxis(seen, 0, -1) + share * table[flat[busy]]
+    return picture(np.moveaxis(mixed, -1, 0))
+
+
 def _bytes(x: NDArray[Any], low: Sequence[float], high: Sequence[float]) -> NDArray[np.uint8]:
     dark = np.asarray(low, np.float64).reshape(-1, 1, 1)
     bright = np.asarray(high, np.float64).reshape(-1, 1, 1)

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..grid import Batch
+from ..datasets.cache import batched
+from ..grid import Batch, Sample
 from ..plan import Plan
-from ..tasks import Task, briefly
+from ..tasks import Ask, Calibration, Task, briefly
 
 HELD = {"cpu": 32 << 20, "cuda": 1 << 30}  # bytes of the first activation of one batch
 
@@ -114,6 +115,35 @@ def briefs(
     if not said:
         return np.zeros(0, np.float32), np.zeros(0)
     return np.concatenate(said).astype(np.float32, copy=False), np.concatenate(truth)
+
+
+def asker(network: nn.Module, plan: Plan) -> Ask:
+    """Prepared samples ``(B, C, *S)`` -> raw answers, the mean over the planned views."""
+
+    def ask(x: NDArray[Any]) -> NDArray[np.float32]:
+        batch = Batch(batched(list(x)), None, torch.arange(len(x)))
+        ((raw, _),) = _answered(network, [batch], plan, None)
+        return np.asarray(raw.float().cpu().numpy())
+
+    return ask
+
+
+def on_own_grids(
+    network: nn.Module, samples: Iterable[Sample], task: Task, plan: Plan, known: Calibration
+) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """What judging keeps of answers on the samples' own grids, and of their truth, row by row.
+
+    Samples come with y as read. Memory holds one sample at a time.
+    """
+    assert task.own is not None, "asked only of tasks whose answers have places"
+    ask, said, truth = asker(network, plan), [], []
+    for sample in samples:
+        kept, true = task.own.tally(task.own.answer(ask, sample, plan, known), sample.y, plan)
+        said.append(kept)
+        truth.append(true)
+    if not said:
+        return np.zeros(0, np.float32), np.zeros(0)
+    return np.stack(said).astype(np.float32, copy=False), np.stack(truth)
 
 
 def _answered(

@@ -8,7 +8,9 @@ from typing import Any, Literal, cast
 from ..card import Card
 from ..errors import PlanError
 from ..grid import time_of
+from ..networks import geometry
 from ..plan import AugmentPart, DataPart, FitPart, JudgePart, NetPart, Plan
+from ..tasks import Spend
 from . import data as of_data
 from . import fitting as of_fit
 from . import network as of_net
@@ -104,7 +106,12 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
         numbers=card.numbers,
     )
     plan = refined(plan, card, Means(machine, train, seconds, wish.epochs, wish.found))
-    return task_named(wish.task).planned(plan, card)
+    task = task_named(wish.task)
+    if task.sized is not None:
+        rate = of_fit.EFFICIENCY * machine.gflops * 1e9
+        told = f"{seconds:.0f} s at {rate / 1e9:.0f} GFLOP/s"
+        plan = task.sized(plan, card, Spend(rate * seconds, told, train, wish.epochs))
+    return task.planned(plan, card)
 
 
 def _target(card: Card) -> str:
@@ -198,11 +205,11 @@ def _net(
     stem_kernel, stem_stride, why["net.stem_kernel"] = of_net.stem(data.size, target)
     inner = tuple(-(-n // s) for n, s in zip(data.size, stem_stride, strict=True))
     steps = [a.step * s for a, s in zip(card.axes, stem_stride, strict=True)]
-    stages, why["net.strides"] = of_net.strides(steps, list(inner), LEFT[max(stem_stride) > 1])
+    stages, why["net.strides"] = geometry.strides(steps, list(inner), LEFT[max(stem_stride) > 1])
     if not stages:
         stages = [(1,) * rank]
         why["net.strides"] = f"{data.size} is too small to be halved; one stage at full size"
-    kernel, why["net.kernels"] = of_net.kernels(steps, list(inner), stages)
+    kernel, why["net.kernels"] = geometry.kernels(steps, list(inner), stages)
     depth, why["net.depths"] = of_net.depths(data.size, stem_kernel, stem_stride, stages, kernel)
     why["net.stem_stride"] = why["net.stem_kernel"]
 

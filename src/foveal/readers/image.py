@@ -48,12 +48,13 @@ _DEEP = ("RGB;16", "RGBA;16", "LA;16")  # Pillow keeps only the high byte of the
 _WARNINGS = threading.Lock()
 
 
-def read(content: bytes, key: str) -> Sample:
+def read(content: bytes, key: str, *, indices: bool = False) -> Sample:
     """The picture in ``content``: x ``(C, y, x)`` with 1 to 4 channels (L, LA, RGB, RGBA).
 
     8-bit values stay uint8, 16-bit grey uint16, whole numbers int32, float float32. EXIF
     orientation is applied once. Palettes become RGB(A), CMYK and the like RGB, bits 0 and 255.
-    ``mode`` tells the file's own mode. x may be a view of cells-first memory.
+    ``mode`` tells the file's own mode. indices: places in a palette stay what they are, for
+    pictures that hold a class per pixel. x may be a view of cells-first memory.
 
     Raises: DataError for anything damaged, empty, over 50 million pixels, or not finite.
     """
@@ -63,9 +64,9 @@ def read(content: bytes, key: str) -> Sample:
     try:
         if kind == "Tiff" or (kind == "Png" and b"acTL" in content):
             with _strict():
-                pixels, mode = _decode(content, kind, key)
+                pixels, mode = _decode(content, kind, key, indices)
         else:
-            pixels, mode = _decode(content, kind, key)
+            pixels, mode = _decode(content, kind, key, indices)
     except DataError:
         raise
     except Exception as error:  # decoders raise six classes of errors on damaged files
@@ -76,7 +77,7 @@ def read(content: bytes, key: str) -> Sample:
     return Sample(key, x, Grid(IMAGE_AXES, x.shape[1:]), mode=mode)
 
 
-def _decode(content: bytes, kind: str, key: str) -> tuple[NDArray[np.generic], str]:
+def _decode(content: bytes, kind: str, key: str, indices: bool) -> tuple[NDArray[np.generic], str]:
     if kind == "Png":
         _check_png(content, key)
     if kind == "WebP":
@@ -91,7 +92,7 @@ def _decode(content: bytes, kind: str, key: str) -> tuple[NDArray[np.generic], s
         mode = raw
     image.load()
     turn = 1 if kind == "Tiff" else _orientation(image.info.get("exif", b""))  # TIFF: by Pillow
-    pixels = _pixels(_plain(image))
+    pixels = _pixels(image if indices and image.mode == "P" else _plain(image))
     return _TURNS[turn](pixels), mode
 
 

@@ -28,7 +28,8 @@ class Answers:
 
     raw: (N, ...) as the head gives it. target: (N, ...) encoded truth. keys: names of the
     samples. picture: position -> a data URI, or the words of a text; asked only for what the
-    page shows. noun: what one calls the samples ("pictures").
+    page shows. noun: what one calls the samples ("pictures"). pair: position -> truth and answer
+    drawn on the sample, for tasks with `Own`.
     """
 
     raw: NDArray[np.float32]
@@ -36,6 +37,7 @@ class Answers:
     keys: Sequence[str]
     picture: Callable[[int], str] | None = None
     noun: str = "samples"
+    pair: Callable[[int], tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class Task:
         brief: raw, target -> what judging needs of them; None where that is all. Tasks with an
             answer per cell count here, batch by batch, so that memory does not grow with the set:
             ``quick``, ``calibrate`` and ``judge`` then see these counts as raw and target.
+        own: answers on each sample's own grid; None where answers have no place.
         sized: plan, card, what may be spent -> the plan with another network than one for an
             answer per sample; before ``planned``. None where that will do.
 
@@ -154,16 +157,42 @@ class Task:
     telling: Telling
     brief: Callable[[Tensor, Tensor, Plan], tuple[Tensor, Tensor]] | None = None
     sized: Callable[[Plan, Card, Spend], Plan] | None = None
+    own: Own | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a network may cost. operations: of one forward pass, about, so that size and samples
-    seen balance; told: the same in words. train: training samples."""
+    """What a network may cost.
+
+    operations: of the whole training, forward and backward, two for each multiply-add. told: the
+    same in words. train: training samples. epochs: passes over them where these were asked for.
+    """
 
     operations: float
     told: str
     train: int
+    epochs: float | None = None
+
+
+Ask = Callable[[NDArray[Any]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """How a task answers on a sample's own grid, where its answers have places.
+
+    answer: ask, sample, plan, calibration -> strict JSON, save for values that are arrays. ``ask``
+    takes prepared samples ``(B, C, *S)`` to raw answers, averaged over the planned views.
+    tally: answer, the sample's y as read, plan -> raw and target of one row, as ``brief`` makes
+    them of a prepared sample; scores of the test part are of these.
+    files: answer, sample -> ending and content of a file that holds it for other programs.
+    drawn: answer or y, sample -> what a page shows of it, as a data URI.
+    """
+
+    answer: Callable[[Ask, Sample, Plan, Calibration], dict[str, Any]]
+    tally: Callable[[Mapping[str, Any], Any, Plan], tuple[NDArray[Any], NDArray[Any]]]
+    files: Callable[[Mapping[str, Any], Sample], tuple[str, bytes]]
+    drawn: Callable[[Any, Sample, Plan], str]
 
 
 def briefly(task: Task, raw: Tensor, target: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:

@@ -197,7 +197,10 @@ def _same_shape(tensors: list[Tensor]) -> list[list[int]]:
 
 
 def _sorted_by_kind(network: nn.Module) -> tuple[dict[str, nn.Parameter], ...]:
-    """Kernels (which a norm follows), matrices (dense layers, the whole head), vectors, tables."""
+    """Kernels (which a norm follows), matrices (dense layers, what ends a head), vectors, tables.
+
+    What ends a head is the head itself, or what it calls "last": answers have no norm behind them.
+    """
     tables: dict[str, nn.Parameter] = {}
     kernels: dict[str, nn.Parameter] = {}
     matrices: dict[str, nn.Parameter] = {}
@@ -208,11 +211,17 @@ def _sorted_by_kind(network: nn.Module) -> tuple[dict[str, nn.Parameter], ...]:
                 tables[name] = parameter
             elif parameter.ndim < 2:
                 vectors[name] = parameter
-            elif parameter.ndim == 2 or "head" in name.split("."):
+            elif parameter.ndim == 2 or _ends(name.split(".")):
                 matrices[name] = parameter
             else:
                 kernels[name] = parameter
     return kernels, matrices, vectors, tables
+
+
+def _ends(path: list[str]) -> bool:
+    """Whether a parameter belongs to the layer that answers."""
+    inside = path[path.index("head") + 1 :] if "head" in path else []
+    return bool(inside) and (len(inside) == 1 or inside[0].startswith("last"))
 
 
 def _group(parameters: dict[str, nn.Parameter], lr: float, decay: float, *, muon: bool) -> Group:

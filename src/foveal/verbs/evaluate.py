@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..datasets.listing import Listing
-    from ..grid import Batch
+    from ..grid import Batch, Sample
     from .model import Model
 
 
@@ -39,18 +39,24 @@ def evaluate_model(
 ) -> Report:
     """The same for a model in memory, on a path or on arrays with their labels ``y``."""
     from ..drawing.words import noun
-    from ..evaluation.predict import logits
+    from ..evaluation.predict import logits, on_own_grids
     from ..evaluation.summary import summarise
     from ..tasks import Answers
 
     started = time.monotonic()
     listing, targets = _known(model, _listing(data, y, model))
     positions = np.flatnonzero(_judged(listing) & (listing.labels >= 0))
-    reader = _Reader(model, listing, positions)
+    reader, own = _Reader(model, listing, positions), model.task.own
     with progress.bar("judging", len(positions)) as tick:
-        raw = logits(model.network, reader.batches(tick), model.plan)
+        if own is not None:
+            samples, known = reader.samples(tick, targets), model.report.calibration
+            raw, truth = on_own_grids(model.network, samples, model.task, model.plan, known)
+        else:
+            raw = logits(model.network, reader.batches(tick), model.plan)
     reader.check()
     kept = np.array(reader.kept, np.int64)
+    if own is None:
+        truth = model.task.encode(targets[kept], model.plan).numpy()
     card = dataclasses.replace(
         model.card,
         path=listing.path,
@@ -64,10 +70,11 @@ def evaluate_model(
         model.plan,
         Answers(
             raw,
-            model.task.encode(targets[kept], model.plan).numpy(),
+            truth,
             [listing.keys[int(i)] for i in kept],
             reader.picture,
             noun(card),
+            pair=None if own is None else reader.pair,
         ),
         calibration=model.report.calibration,
         sizes={**model.report.data, "test": len(kept)},
@@ -90,6 +97,7 @@ class _Reader:
         self.kept: list[int] = []
         self.lost: list[int] = []
         self.bad: list[Skipped] = []
+        self.table: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def batches(self, tick: Any) -> Iterator[Batch]:
         import torch
@@ -107,6 +115,41 @@ class _Reader:
             if rows:
                 yield Batch(batched(rows), None, torch.arange(len(rows)))
 
+    def samples(self, tick: Any, table: NDArray[np.int64]) -> Iterator[Sample]:
+        """Items as read, with targets on the grid as the model's classes: ``table[own] = its``."""
+        from ..datasets.truths import truth_of
+
+        truth = truth_of(self.listing.target)
+        assert truth is not None, "asked only where targets lie on the grid"
+        self.table = table
+        for position in self.positions.tolist():
+            tick(1)
+            try:
+                item = self.listing.read(position)
+            except DataError as error:
+                self._lose(position, error)
+                continue
+            self.kept.append(position)
+            yield dataclasses.replace(item, y=truth.renamed(item.y, table))
+
+    def pair(self, at: int) -> tuple[str, str]:
+        """Truth and answer of a kept item, drawn over it."""
+        from ..datasets.truths import truth_of
+        from ..evaluation.predict import asker
+
+        own, truth, plan = self.model.task.own, truth_of(self.listing.target), self.model.plan
+        assert own is not None, "asked only of tasks whose answers have places"
+        assert truth is not None, "and of their targets"
+        item = self.listing.read(self.kept[at])
+        ask, known = asker(self.model.network, plan), self.model.report.calibration
+        said = own.answer(ask, item, plan, known)
+        true = truth.renamed(item.y, self.table)
+        return own.drawn(true, item, plan), own.drawn(said, item, plan)
+
+    def _lose(self, position: int, error: DataError) -> None:
+        self.bad.append(Skipped(self.listing.keys[position], error.what))
+        self.lost.append(position)
+
     def _one(self, position: int) -> NDArray[Any] | None:
         from ..datasets.prepare import prepare
 
@@ -115,8 +158,7 @@ class _Reader:
             item = self.listing.read(position)
             x = prepare(item.x, self.model.plan.data, key=key, grid=item.grid)
         except DataError as error:
-            self.bad.append(Skipped(key, error.what))
-            self.lost.append(position)
+            self._lose(position, error)
             return None
         self.kept.append(position)
         return x
@@ -180,9 +222,12 @@ def _judged(listing: Listing) -> NDArray[np.bool_]:
 def _known(model: Model, listing: Listing) -> tuple[Listing, NDArray[Any]]:
     """The listing with targets of the kind that the task wants, and these as the model knows them.
 
+    Of targets on the grid: the model's positions of classes by the listing's own.
     Raises: DataError for a class the model does not know, and the like.
     """
-    from ..datasets.targets import brought, matched
+    from ..datasets.targets import brought, matched, renaming
 
     listing = brought(listing, model.task.target)
+    if model.task.own is not None:
+        return listing, renaming(listing, model.plan.classes)
     return listing, matched(listing, model.plan.classes, [n.name for n in model.plan.numbers])

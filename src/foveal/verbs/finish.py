@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +19,29 @@ from ..datasets.tokens import excerpt, text_of
 from ..drawing.pictures import picture
 from ..drawing.words import noun
 from ..evaluation.page import write_page
-from ..evaluation.predict import PLAIN, View, batch_size, briefs, logits
+from ..evaluation.predict import (
+    PLAIN,
+    View,
+    asker,
+    batch_size,
+    briefs,
+    logits,
+    on_own_grids,
+)
 from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
-from ..grid import time_of
+from ..grid import Sample, time_of
 from ..networks.build import Network
 from ..networks.weights import save_weights
 from ..plan import Plan, replace_part
-from ..planner.machine import measure
-from ..planner.network import macs
 from ..progress import Progress
 from ..record import write_json
 from ..report import Report, Score
 from ..tasks import Answers, Calibration, Task
 from ..training import checkpoint
+from .costs import spent
 from .hold import writing
-from .prepare_run import baseline_seconds, part, task_of
+from .prepare_run import baseline_seconds, pairs_question, part, task_of
 
 if TYPE_CHECKING:
     from ..datasets.batches import Batches
@@ -93,10 +100,11 @@ class Finish:
         calibration = calibrate(*self._said(network, held), self.plan)
         self.progress.say("judging on the test part, for the first and only time")
         test = Answers(
-            *self._said(network, tested),
+            *self._tested(network, tested, calibration),
             [self.survey.key(int(row)) for row in tested],
             self._picture,
             noun(self.survey.card),
+            pair=None if self.task.own is None else partial(self._pair, network, calibration),
         )
         report = summarise(
             self.task,
@@ -107,7 +115,7 @@ class Finish:
             sizes={"train": len(self.split.train), "validation": len(held), "test": len(tested)},
             baselines=self._baselines(),
             history=history.of("validation"),
-            cost=self._cost(history),
+            cost=spent(self.plan, self.task, history),
             groups=self._groups(),
         )
         report = self._with_motion(report, network, test, calibration)
@@ -155,6 +163,25 @@ class Finish:
         targets: NDArray[Any] = self.task.encode(self.survey.targets(rows), self.plan).numpy()
         return targets
 
+    def _tested(
+        self, network: nn.Module, rows: NDArray[np.int64], known: Calibration
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Answers on the test part; where they have places, on each sample's own grid."""
+        if self.task.own is None:
+            return self._said(network, rows)
+        samples = (self._sample(row) for row in rows.tolist())
+        return on_own_grids(network, samples, self.task, self.plan, known)
+
+    def _sample(self, row: int) -> Sample:
+        return self.survey.listing.read(int(self.survey.usable[row]))
+
+    def _pair(self, network: nn.Module, known: Calibration, at: int) -> tuple[str, str]:
+        """Truth and answer of the test sample at a position, drawn over it."""
+        own, sample = self.task.own, self._sample(int(self.split.test[at]))
+        assert own is not None, "asked only of tasks whose answers have places"
+        said = own.answer(asker(network, self.plan), sample, self.plan, known)
+        return own.drawn(sample.y, sample, self.plan), own.drawn(said, sample, self.plan)
+
     def _picture(self, at: int) -> str:
         """The test sample at a position, drawn as the network sees it; the words of a text."""
         if self.plan.data.text is not None:
@@ -200,6 +227,10 @@ class Finish:
                 return ()
             parts = [(self._texts(rows), self._targets(rows)) for rows in (train, test)]
             return of_texts(*parts[0], *parts[1], unit=text.unit, seed=self.plan.seed)
+        if self.survey.truths is not None:
+            return self.task.judging.baselines(
+                pairs_question(self.plan, self.survey, self.split), self.plan
+            )
         rows = (train, self._targets(train)), (test, self._targets(test))
         gather, seed, along = self.survey.store.gather, self.plan.seed, time_of(self.plan.axes)
         simple, seconds = self.task.judging.baselines, baseline_seconds(self.plan.budget or 600.0)
@@ -251,39 +282,3 @@ class Finish:
             f"({self.survey.card.why.get('groups', 'told by the data')}); those of one group are "
             "alike, so the true intervals are wider than the ones given"
         ]
-
-    def _cost(self, history: History) -> dict[str, Any]:
-        plan = self.plan
-        machine = measure(plan.fit.device)
-        size, along = plan.data.size, time_of(plan.axes)
-        each = macs(plan.net, size, plan.data.channels, plan.outputs, along)
-        rate = history.samples_per_second
-        return {
-            "seconds": 0.0,
-            "training_seconds": round(history.seconds, 2),
-            "samples_per_second": round(rate, 1),
-            "peak_memory_mb": peak_memory_mb(),
-            "macs_per_sample": each,
-            "fraction_of_peak": round(6 * each * rate / (machine.gflops * 1e9), 3),
-            "steps": history.steps,
-            "device": plan.fit.device,
-            "machine": machine.name,
-            "threads": plan.fit.threads,
-            "precision": plan.fit.precision,
-        }
-
-
-def peak_memory_mb() -> int:
-    """Most resident memory this process ever had, in 2^20 bytes; 0 where it is not told."""
-    try:
-        # Not ru_maxrss: Linux carries it over from the program that started this one.
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return round(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
-    except (OSError, IndexError, ValueError):  # not on every system
-        pass
-    try:
-        import resource
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 2**20) if sys.platform == "darwin" else round(peak / 1024)

@@ -20,6 +20,9 @@ from ..record import read_json, write_json
 from ..report import Report
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..networks.build import Network
     from ..tasks import Task
 
@@ -58,6 +61,12 @@ class Prediction:
     def labels(self) -> tuple[str, ...]:
         """Every class that was found, where there may be several."""
         return tuple(self.answer.get("labels", ()))
+
+    @property
+    def mask(self) -> NDArray[np.uint8] | None:
+        """The class of each of the input's own cells, ``(*S)``, by position in ``plan.classes``;
+        None where answers have no places."""
+        return self.answer.get("mask")
 
     @property
     def numbers(self) -> dict[str, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, FovealError
+from ..errors import DataError, FovealError, RunError
 from ..progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -40,25 +41,50 @@ def predict(
 
 
 def stream(
-    run: str | Path, inputs: Sequence[str | Path], *, progress: Progress = SILENT
+    run: str | Path,
+    inputs: Sequence[str | Path],
+    *,
+    folder: Path | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[Iterator[Answer], Telling, Plan]:
     """The same, with what words them: for those who write them down.
 
-    Raises: RunError when ``run`` is not a finished run.
+    folder: takes a file for each answer that has places on its input (a mask), with the input's
+    geometry; the answer names it as "file".
+    Raises: RunError when ``run`` is not a finished run, or its answers are no files.
     """
     from .model import load
 
     model = load(run)
-    return answers(model, inputs, progress), model.task.telling, model.plan
+    if folder is not None and model.task.own is None:
+        raise RunError(
+            f"answers of the task {model.plan.task!r} are lines, not files",
+            where=f"--out {folder}",
+            mend="give --out FILE.jsonl or FILE.csv",
+        )
+    found = answers(model, inputs, progress, folder)
+    return (_plain(answer) for answer in found), model.task.telling, model.plan
 
 
-def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[Answer]:
-    """The same for a model in memory; inputs may be an array ``(N, *S)`` or ``(N, *S, C)`` too."""
+def _plain(answer: Answer) -> Answer:
+    """The answer without what is an array: strict JSON."""
+    return {key: value for key, value in answer.items() if not isinstance(value, np.ndarray)}
+
+
+def answers(
+    model: Model, inputs: Any, progress: Progress = SILENT, folder: Path | None = None
+) -> Iterator[Answer]:
+    """The same for a model in memory; inputs may be an array ``(N, *S)`` or ``(N, *S, C)`` too.
+
+    Answers that have places hold them as arrays ("mask")."""
     import torch
 
     from ..datasets.prepare import prepare
 
     torch.set_num_threads(model.plan.fit.threads)
+    if model.task.own is not None:
+        yield from _placed(model, inputs, progress, folder)
+        return
     # What cannot be read waits in line as well: answers keep the order of the inputs, and a bad
     # file among good ones does not cut a batch short.
     waiting: list[tuple[str, Any]] = []
@@ -77,6 +103,57 @@ def answers(model: Model, inputs: Any, progress: Progress = SILENT) -> Iterator[
                 waiting, ready = [], 0
             tick(1)
         yield from _in_order(model, waiting)
+
+
+def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) -> Iterator[Answer]:
+    """Answers on each input's own grid, one at a time; written to ``folder`` where there is one."""
+    from ..evaluation.predict import asker
+    from ..record import write_bytes
+
+    own, plan, known = model.task.own, model.plan, model.report.calibration
+    assert own is not None, "asked only of tasks whose answers have places"
+    ask, taken = asker(model.network, plan), set[str]()
+    with progress.bar("predicting", None) as tick:
+        for key, found in _samples(inputs, plan.reads, by_line=False):
+            tick(1)
+            try:
+                if isinstance(found, FovealError):
+                    raise found
+                answer = {"input": key, **own.answer(ask, found, plan, known)}
+                if folder is not None:
+                    ending, content = own.files(answer, found)
+                    name = _free(_stem(key), ending, taken)
+                    folder.mkdir(parents=True, exist_ok=True)
+                    write_bytes(folder / name, content)
+                    answer["file"] = name
+            except FovealError as error:
+                answer = {"input": key, "error": error.what}
+            except OSError as error:
+                raise RunError(
+                    f"cannot write to {folder}: {error.strerror}",
+                    where="--out",
+                    mend="give a folder that you may write to",
+                ) from error
+            yield answer
+
+
+def _stem(key: str) -> str:
+    """A file name without its ending, of letters that every system takes."""
+    name = key.replace("\\", "/").rpartition("/")[2]
+    low = name.lower()
+    end = next((e for e in (".nii.gz", ".nii") if low.endswith(e)), "." + low.rpartition(".")[2])
+    stem = name[: -len(end)] if low.endswith(end) and len(name) > len(end) else name
+    return re.sub(r"[^\w.-]+", "_", stem).strip(".") or "input"
+
+
+def _free(stem: str, ending: str, taken: set[str]) -> str:
+    """The name, or with a number where another input of this call has it."""
+    name, number = stem + ending, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}{ending}"
+    taken.add(name)
+    return name
 
 
 def _samples(

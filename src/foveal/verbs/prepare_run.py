@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
+from ..baselines import Question
 from ..datasets.augment import augment, augment_both
 from ..datasets.batches import Batches
 from ..datasets.truths import truth_of
@@ -75,6 +76,32 @@ def part(plan: Plan, survey: Survey, rows: NDArray[np.int64], batch: int, shuffl
         seed=plan.seed,
         device=plan.fit.device,
         shuffle=shuffle,
+    )
+
+
+def pairs_question(plan: Plan, survey: Survey, split: Split) -> Question:
+    """What simple models are asked where targets lie on the grid: samples and targets, batch by
+    batch."""
+    from ..evaluation.predict import batch_size
+
+    rows = {"train": split.train, "test": split.test}
+
+    def pairs(name: str) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        for batch in part(plan, survey, rows[name], batch_size(plan), shuffle=False).epoch(0):
+            assert batch.y is not None, "such parts have targets"
+            yield batch.x.cpu().numpy(), batch.y.cpu().numpy()
+
+    nothing = np.zeros(0)
+    return Question(
+        known=lambda rows: np.zeros((len(rows), 0), np.float32),
+        asked=lambda: np.zeros((0, 0), np.float32),
+        width=0,
+        words="single cells",
+        learned=nothing,
+        truth=nothing,
+        seconds=baseline_seconds(plan.budget or 600.0),
+        seed=plan.seed,
+        pairs=pairs,
     )
 
 

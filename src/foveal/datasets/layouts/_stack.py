@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from ...errors import DataError
 from ...grid import Axis, Sample
-from ...readers.array import Rows, as_sample
+from ...readers.array import MOST_CHANNELS, Rows, as_sample, axes_of
 from ..listing import Listing, parts_present, stamp_of
+from ._codebook import distinct, told
 from ._targets import of_arrays
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def stacked(
             where=str(path),
             mend="give all parts the same shape",
         )
+    if all(_on_grid(piece) for piece in pieces):
+        return _masked(path, name, layout, pieces, stamp, axes)
     targets = of_arrays([p.y for p in pieces], [p.name for p in pieces], str(path))
     keys = _Keys([p.name for p in pieces], [len(p.x) for p in pieces])
     parts = np.repeat(np.array([p.part for p in pieces], np.int8), [len(p.x) for p in pieces])
@@ -97,6 +100,54 @@ def stacked(
         stamp=stamp_of(stamp, layout, targets.labels, parts, targets.classes, axes),
     )
     return targets.placed(listing)
+
+
+def _on_grid(piece: Piece) -> bool:
+    """Whether the targets are masks: a whole number for every cell of an item."""
+    x, y = piece.x.shape[1:], piece.y.shape[1:]
+    grids = [x]
+    grids += [x[:-1]] if x and x[-1] <= MOST_CHANNELS else []
+    grids += [x[1:]] if x and x[0] <= MOST_CHANNELS else []
+    return piece.y.dtype.kind in "biu" and bool(y) and y in grids
+
+
+def _masked(
+    path: str | Path,
+    name: str,
+    layout: str,
+    pieces: Sequence[Piece],
+    stamp: str,
+    axes: tuple[Axis, ...] | None,
+) -> Listing:
+    """The listing of items beside masks in one more stack."""
+    met = distinct([np.asarray(piece.y, np.int64) for piece in pieces])
+    book = told(met, {}, False, str(path), "")
+    keys = _Keys([p.name for p in pieces], [len(p.x) for p in pieces])
+    parts = np.repeat(np.array([p.part for p in pieces], np.int8), [len(p.x) for p in pieces])
+    # The masks tell which axis of the items is none of the grid.
+    wide = (MOST_CHANNELS + 1,) * (len(pieces[0].y.shape) - 1)
+    grid = axes or axes_of(wide, pieces[0].name)[0]
+    read = _reader(pieces, keys, grid)
+
+    def both(position: int) -> Sample:
+        piece, row = keys.locate(position)
+        mask = book.mask(np.asarray(pieces[piece].y[row], np.int64), keys[position])
+        return replace(read(position), y=mask)
+
+    return Listing(
+        path=str(path),
+        name=name,
+        layout=f"{layout} of items and masks",
+        keys=keys,
+        labels=np.zeros(len(keys), np.int32),
+        parts=parts,
+        has_parts=parts_present(parts),
+        classes=book.names,
+        read=both,
+        stamp=stamp_of(stamp, layout, "masks", parts, book.values, book.names, axes),
+        target="mask",
+        target_why=book.why,
+    )
 
 
 def _reader(
@@ -118,6 +169,8 @@ def _check(piece: Piece, path: str) -> None:
             where=path,
             mend="give an array of numbers (N, ...), with one row per item",
         )
+    if _on_grid(piece) and len(piece.y) == len(piece.x):
+        return
     if len(piece.y.shape) not in (1, 2) or len(piece.y) != len(piece.x) or 0 in piece.y.shape[1:]:
         raise DataError(
             f"{piece.name} has {len(piece.x)} items, but labels of shape {piece.y.shape}",

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     Stack = Rows | NDArray[np.generic]
 
-_X, _Y = ("x", "images", "image", "data", "pictures"), ("y", "labels", "label", "targets", "target")
+_X, _Y = (
+    ("x", "images", "image", "data", "pictures"),
+    ("y", "labels", "label", "targets", "target", "masks"),
+)
 _STEP = re.compile(r"[^a-z0-9]+")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...card import Card
+from ...networks import geometry
 from ...plan import AugmentPart, DataPart, NetPart, Plan
 from .. import fitting as of_fit
 from .. import network as of_net
@@ -95,7 +96,7 @@ def _series_net(data: DataPart, outputs: int, train: int, means: Means, why: Rea
     rank = len(data.size)
     coarse = max(1, max(data.size) // CELLS)
     inner = [-(-n // coarse) for n in data.size]
-    stages = of_net.strides([1.0] * rank, inner, LEFT)[0][:STAGES] or [(1,) * rank]
+    stages = geometry.strides([1.0] * rank, inner, LEFT)[0][:STAGES] or [(1,) * rank]
     kernels, left = [], list(inner)
     for stride, width in zip(stages, KERNELS, strict=False):
         kernels.append(tuple(_odd(width, n) for n in left))
@@ -143,9 +144,9 @@ def _picture_net(data: DataPart, outputs: int, train: int, means: Means, why: Re
     """The plain network that pictures get, averaged over what is left of pitch and time."""
     rank = len(data.size)
     even = [1.0] * rank
-    stages, why["net.strides"] = of_net.strides(even, list(data.size))
+    stages, why["net.strides"] = geometry.strides(even, list(data.size))
     stages = stages or [(1,) * rank]
-    kernel, why["net.kernels"] = of_net.kernels(even, list(data.size), stages)
+    kernel, why["net.kernels"] = geometry.kernels(even, list(data.size), stages)
     stem, once = tuple(min(2, n) for n in data.size), (1,) * rank
     depth, why["net.depths"] = of_net.depths(data.size, stem, once, stages, kernel)
 

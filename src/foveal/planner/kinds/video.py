@@ -8,6 +8,7 @@ from typing import Literal
 
 from ...card import Card
 from ...grid import time_of
+from ...networks import geometry
 from ...plan import FitPart, NetPart, Plan
 from .. import fitting as of_fit
 from .. import network as of_net
@@ -107,24 +108,24 @@ def _net(plan: Plan, means: Means, time: int, why: Reasons) -> NetPart:
     why["net.stem_stride"] = why["net.stem_kernel"]
     inner = [-(-n // s) for n, s in zip(space, stride, strict=True)]
     even = [1.0] * len(space)
-    stages, reason = of_net.strides(even, inner, LEFT[max(stride) > 1])
+    stages, reason = geometry.strides(even, inner, LEFT[max(stride) > 1])
     stages = stages or [(1,) * len(space)]
     why["net.strides"] = f"of each frame, {reason}; time is kept to the end"
-    kernels, reason = of_net.kernels(even, inner, stages)
+    kernels, reason = geometry.kernels(even, inner, stages)
     over = "3 frames see a step and its direction" if kind == "factored" else "frames are shifted"
     why["net.kernels"] = f"{reason}; {over}"
-    geometry = (
+    shape_of = (
         _put_in(kernel, time, 1),
         _put_in(stride, time, step),
         [_put_in(s, time, 1) for s in stages],
     )
     # A shift and a kernel over three frames see equally far.
     wide = [_put_in(k, time, 3) for k in kernels]
-    depth, why["net.depths"] = depths(size, time, *geometry, wide)
+    depth, why["net.depths"] = depths(size, time, *shape_of, wide)
     looks = wide if kind == "factored" else [_put_in(k, time, 1) for k in kernels]
 
     def sized(base: int) -> NetPart:
-        net = of_net.family(len(size), plan.data.channels, base, *geometry, looks, depth)
+        net = of_net.family(len(size), plan.data.channels, base, *shape_of, looks, depth)
         return replace(net, block=kind)
 
     def cost(base: int) -> int:
