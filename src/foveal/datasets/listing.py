@@ -31,7 +31,8 @@ class Listing:
             not one class, 0 for an item with a known target and -1 for one without.
         target: "label"; "labels" (any of ``classes``), "numbers" (of the names ``outputs``), or a
             kind on the grid (datasets/truths/), which ``read`` gives as y with its sample: of
-            "mask" the position in ``classes`` of each cell, or `VOID`, as uint8 ``(*S)``.
+            "mask" the position in ``classes`` of each cell, or `VOID`, as uint8 ``(*S)``; of
+            "boxes" that position, low and high corner in cells of the sample, ``(n, 1 + 2 R)``.
         values: (N, K) targets where there is no single class: 0 or 1 per class, or the numbers.
         groups: (N,) items of one number stay on one side of a split (a patient, a speaker, a
             stretch of a drive); None where each stands alone. group_why: how that was told.

@@ -77,6 +77,24 @@ def read(content: bytes, key: str, *, indices: bool = False) -> Sample:
     return Sample(key, x, Grid(IMAGE_AXES, x.shape[1:]), mode=mode)
 
 
+def header(content: bytes) -> tuple[tuple[int, int], int] | None:
+    """Rows and columns as `read` gives them, and the EXIF orientation that it applies (1 to 8).
+
+    content: the first bytes of a file will do. None where they do not tell.
+    """
+    kind = next((name for magic, name in _MAGIC if content.startswith(magic)), None)
+    if kind is None:
+        return None
+    try:
+        with _strict():
+            image = _plugin(kind)(io.BytesIO(content))
+            turn = 1 if kind == "Tiff" else _orientation(image.info.get("exif", b""))
+    except Exception:  # what is damaged is told when the file is read
+        return None
+    width, height = image.size
+    return ((width, height) if turn > 4 else (height, width)), turn
+
+
 def _decode(content: bytes, kind: str, key: str, indices: bool) -> tuple[NDArray[np.generic], str]:
     if kind == "Png":
         _check_png(content, key)

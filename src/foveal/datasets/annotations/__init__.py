@@ -1,0 +1,41 @@
+"""Boxes as people write them down: one file per format, each read and written.
+
+A format knows how its file says a box. What is wrong with a box, and what is done about it, is one
+set of rules for all (`rules`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Noted:
+    """The boxes of one sample as its file says them.
+
+    Args:
+        names: the class of each. boxes: (n, 2 R) low and high corners in the grid's axis order,
+            in cells of the sample, edges counted from 0; nothing about them has been checked.
+        size: cells of the sample along each axis as the file states them; None where it does not.
+        says: what the file calls its sample, "" where it does not.
+        broken: things in the file that are no boxes, as people would say it.
+    """
+
+    names: tuple[str, ...]
+    boxes: NDArray[np.float64]
+    size: tuple[int, ...] | None = None
+    says: str = ""
+    broken: tuple[str, ...] = ()
+
+
+def table(rows: list[list[float]], rank: int) -> NDArray[np.float64]:
+    """Rows of corners as an array, also where there is none."""
+    return np.array(rows, np.float64).reshape(-1, 2 * rank)
+
+
+def crossed(x0: float, y0: float, x1: float, y1: float) -> list[float]:
+    """Corners of a rectangle in the order of a picture's axes, from the order that files use."""
+    return [y0, x0, y1, x1]
