@@ -40,6 +40,8 @@ class Card:
             it, or that have it among others. Empty where numbers are to be predicted.
         numbers: what is to be predicted where the target is "numbers".
         columns: of a table, that the target comes from.
+        sides: of boxes, cells along each axis of the smallest twentieth, quarter, median, three
+            quarters and largest twentieth, at ``size``.
         groups: how many groups of samples were found that must stay together (0: none were);
             ``why["groups"]`` tells what a group is and how it was told.
         skipped: files left out, with reasons.
@@ -85,6 +87,7 @@ class Card:
     groups: int = 0
     scale: Literal["set", "sample"] = "set"
     columns: tuple[str, ...] = ()
+    sides: tuple[tuple[float, ...], ...] = ()
 
     @property
     def rank(self) -> int:

@@ -63,7 +63,8 @@ class AugmentPart:
     alternate: mirror every second epoch instead of by coin. cutout: edge of the erased box in
     cells, 0 for none. brightness, contrast: largest change, as a share of one std and of 1.
     warp: largest change of speed along each axis, as a share (none: no change). gain: largest
-    change of a sample's distance from its own mean, as a share.
+    change of a sample's distance from its own mean, as a share. zoom: largest change of size of
+    what is seen, as a share, anywhere in the frame; only where targets move with it.
     """
 
     translate: tuple[int, ...]
@@ -74,6 +75,7 @@ class AugmentPart:
     contrast: float
     warp: tuple[float, ...] = ()
     gain: float = 0.0
+    zoom: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class NetPart:
     one number per axis. pool: "average" or "max" of what is left of the grid, or "grid": of each
     of its parts, four along each axis. hidden: widths of fully connected layers before the last.
     scale: factor on the logits. votes: tokens also vote for the answers directly, beside the
-    convolutions (text). forget: share of tokens that become unknown ones in training.
+    convolutions (text). forget: share of tokens that become unknown ones in training. looks:
+    positions in ``levels`` that a head of boxes looks at, the finest first; tower: its channels.
     """
 
     stem: Literal["convolution", "whiten", "embed"]
@@ -114,6 +117,8 @@ class NetPart:
     scale: float
     votes: bool = False
     forget: float = 0.0
+    looks: tuple[int, ...] = ()
+    tower: int = 0
 
     @property
     def features(self) -> int:

@@ -1,11 +1,11 @@
-"""What is to be learned: one class, any of several classes, numbers, or a class per cell."""
+"""What is to be learned: one class, any of several classes, numbers, a class per cell, or boxes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Target = Literal["label", "labels", "numbers", "mask"]
+Target = Literal["label", "labels", "numbers", "mask", "boxes"]
 VOID = 255  # in a mask: a cell of no known class, excluded from loss and scores
 
 

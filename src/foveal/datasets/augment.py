@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..plan import AugmentPart
-from .moved import louder, warped
+from .moved import louder, warped, zoomed
 
 if TYPE_CHECKING:
     from .truths import Truth
@@ -97,7 +97,19 @@ def _moved(
         x = translate(x, shifts, chosen)
         if y is not None and truth is not None:
             y = truth.translate(y, shifts, chosen, size)
+    if part.zoom and y is not None and truth is not None and truth.zoom is not None:
+        scale, offset = _frames(x, part.zoom, generator)
+        x, y = zoomed(x, scale, offset), truth.zoom(y, scale, offset, size)
     return x, y
+
+
+def _frames(x: Tensor, reach: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Scale and offset ``(B, rank)`` of a frame for each sample: as much larger as smaller, and
+    anywhere in it."""
+    size = torch.tensor(x.shape[2:], dtype=torch.float32)
+    draw = torch.rand(x.shape[0], 1 + len(size), generator=generator)
+    scale = torch.exp((2 * draw[:, :1] - 1) * math.log1p(reach)).expand(-1, len(size))
+    return scale.to(x.device), (draw[:, 1:] * size * (1 - scale)).to(x.device)
 
 
 def _changed(x: Tensor, part: AugmentPart, generator: torch.Generator) -> Tensor:

@@ -54,3 +54,44 @@ def louder(x: Tensor, reach: float, chance: torch.Generator) -> Tensor:
     gain = 1 + reach * (2 * torch.rand(x.shape[0], generator=chance) - 1)
     mean = x.flatten(2).nanmean(-1).view(*x.shape[:2], *wide)
     return mean + (x - mean) * gain.to(x).view(-1, 1, *wide)
+
+
+def zoomed(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
+    """What was at place s of a sample at place ``offset + scale * s``, along each axis.
+
+    Places count from the edge of the first cell. Values between cells are interpolated; where
+    nothing was, a channel's mean stands. No blur where it shrinks: meant for small changes.
+
+    Shapes: ``(B, C, *S)``, both others ``(B, rank)`` -> ``(B, C, *S)``, of the same dtype.
+    """
+    values = x if x.is_floating_point() else x.float()
+    mean = values.mean(tuple(range(2, x.ndim)), keepdim=True)
+    outside = torch.zeros((), dtype=torch.bool, device=x.device)
+    for axis in range(x.ndim - 2):
+        count = x.shape[2 + axis]
+        middles = torch.arange(count, device=x.device) + 0.5
+        place = (middles - offset[:, axis, None]) / scale[:, axis, None]
+        out = (place < 0) | (place > count)
+        shape = [len(x), 1, *[1] * axis, count, *[1] * (x.ndim - 3 - axis)]
+        outside = outside | out.view(shape)
+        values = _along(values, axis, (place - 0.5).clamp(0, count - 1))
+    values = torch.where(outside, mean, values)
+    if x.is_floating_point():
+        return values
+    limits = torch.iinfo(x.dtype)
+    return values.round_().clamp_(limits.min, limits.max).to(x.dtype)
+
+
+def _along(x: Tensor, axis: int, place: Tensor) -> Tensor:
+    """``x`` at places ``(B, n)`` between its cells along one grid axis."""
+    last = x.shape[2 + axis] - 1
+    before = place.floor()
+    lines = x.movedim(2 + axis, 1)
+    rows = lines.reshape(-1, *lines.shape[2:])
+    start = torch.arange(len(x), device=x.device)[:, None] * (last + 1)
+    low, high = (
+        rows.index_select(0, (start + at.long()).view(-1))
+        for at in (before, (before + 1).clamp_max(last))
+    )
+    weight = (place - before).to(x.dtype).view(-1, *[1] * (rows.ndim - 1))
+    return torch.lerp(low, high, weight).view(lines.shape).movedim(1, 2 + axis)

@@ -18,16 +18,17 @@ from .draft import Draft
 from .examine import examine
 from .facts import Facts, load, save
 from .listing import Listing
-from .mispaired import MOST, mispaired
 from .prepare import cells_first, prepare, stored_as
 from .probe import Probe
 from .reading import read_all, store_key, truth_key, truth_rows
 from .targets import strata
 from .truth_store import TruthStore, draft_of, open_truths, with_starts
-from .truths import truth_of
+from .truths import Truth, truth_of
 
 SHOWN = 10
 FORGIVEN_FROM = 20
+LOOKED = 64  # samples that are looked at beside their targets
+MEASURED = 20_000  # things whose size is looked at
 _CHUNK_BYTES = 8 * 2**20
 
 
@@ -133,12 +134,33 @@ def survey(
         facts, store, truths = _read(listing, bad_files, threads, remember, progress)
     _judge(listing, facts, bad_files, limit)
     usable = np.flatnonzero(~facts.bad)
-    hashes, card = facts.hashes[usable], examine(listing, facts)
-    if truths is not None and listing.target == "mask":
-        known = np.flatnonzero(listing.labels[usable] >= 0)[:MOST]
-        doubt = mispaired(store.gather(known).numpy(), truths.gather(known).numpy())
-        card = replace(card, doubts=(*((doubt,) if doubt else ()), *card.doubts))
+    hashes = facts.hashes[usable]
+    card = replace(examine(listing, facts), sides=_sides(truths, truth))
+    known = np.flatnonzero(listing.labels[usable] >= 0)
+    card = replace(card, doubts=(*_beside(store, truths, truth, known), *card.doubts))
     return Survey(card, listing, usable, hashes, store, facts, truths)
+
+
+def _beside(
+    store: Store, truths: TruthStore | None, truth: Truth | None, known: NDArray[np.intp]
+) -> list[str]:
+    """What a look at samples beside their targets raises."""
+    if truths is None or truth is None or truth.doubt is None or not len(known):
+        return []
+    rows = known[:LOOKED]  # neighbours: one may wear the target of the next
+    told = truth.doubt(store.gather(rows).numpy(), truths.gather(rows).numpy())
+    return [told] * bool(told)
+
+
+def _sides(truths: TruthStore | None, truth: Truth | None) -> tuple[tuple[float, ...], ...]:
+    """`Card.sides` from things spread over the whole set; () where there are none."""
+    if truths is None or truth is None or truth.sides is None or not len(truths.store):
+        return ()
+    count = len(truths.store)
+    rows = np.unique(np.linspace(0, count - 1, MEASURED).astype(np.int64))
+    sides = truth.sides(truths.store.gather(rows)[:, 0].numpy())
+    shares = np.quantile(sides, (0.05, 0.25, 0.5, 0.75, 0.95), axis=0)
+    return tuple(tuple(round(float(v), 2) for v in row) for row in shares)
 
 
 def stored(survey: Survey, data: DataPart, *, progress: Progress = SILENT) -> Survey:

@@ -40,6 +40,10 @@ class Truth:
         mirror: y, grid axis, coins ``(B,)``, size -> y, as `augment.mirror` turns x.
         translate: y, reach, starts, size -> y, as `augment.translate` moves x.
         resize: y, size, new size -> y, as `layers.resize` scales x.
+        zoom: y, scale and offset ``(B, rank)`` of `moved.zoomed`, size -> y; None where samples
+            are not zoomed.
+        sides: rows -> cells along each axis of each thing ``(n, rank)``; None where they have none.
+        doubt: some samples ``(N, C, *S)`` and their y -> what a look at both raises, or "".
         renamed: y, table ``(256,)`` of new class positions by old ones -> y.
     """
 
@@ -51,6 +55,9 @@ class Truth:
     translate: Callable[[Tensor, list[int], Tensor, tuple[int, ...]], Tensor]
     resize: Callable[[Tensor, tuple[int, ...], tuple[int, ...]], Tensor]
     renamed: Callable[[Rows, NDArray[np.int64]], Rows]
+    zoom: Callable[[Tensor, Tensor, Tensor, tuple[int, ...]], Tensor] | None = None
+    sides: Callable[[Rows], NDArray[np.float64]] | None = None
+    doubt: Callable[[Rows, Rows], str] | None = None
 
 
 def truth_of(target: str) -> Truth | None:

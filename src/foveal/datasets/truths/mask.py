@@ -14,6 +14,7 @@ from ...grid import Sample
 from ...plan import DataPart
 from ...target import VOID
 from .. import augment
+from ..mispaired import mispaired
 from ..placement import placed
 from . import Rows, Truth
 
@@ -74,4 +75,5 @@ TRUTH = Truth(
     translate=_translate,
     resize=_resize,
     renamed=_renamed,
+    doubt=mispaired,
 )
