@@ -230,7 +230,7 @@ def predict(
     run: Run,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, zips.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="FILE.jsonl, FILE.csv; FOLDER for masks.")
+        Path | None, typer.Option(metavar="OUT", help="FILE.jsonl, FILE.csv; FOLDER: masks, boxes.")
     ] = None,
     as_json: Json = False,
 ) -> None:

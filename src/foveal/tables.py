@@ -136,6 +136,7 @@ def _aim(card: Card) -> str:
         "numbers": ", ".join(number.name for number in card.numbers[:MOST_CLASSES]),
     }
     kinds["mask"] = f"one of {len(card.classes)} classes for every cell"
+    kinds["boxes"] = f"where things of {len(card.classes)} classes lie"
     why = card.why.get("target", "")
     return f"{kinds[card.target]} ({why})" if why else kinds[card.target]
 

@@ -6,12 +6,16 @@ import base64
 import io
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 EDGE = 144  # pixels of the longer side at most: 40 of the noisiest then take 4 MB
+LARGE = 320  # pixels of the longer side of a picture with boxes: their lines need room
 STRIP = 16  # rows in which a single line of values is drawn
 
 
@@ -36,6 +40,10 @@ def picture(
     image = Image.fromarray(np.ascontiguousarray(colours))
     if max(image.size) > EDGE:
         image.thumbnail((EDGE, EDGE), Image.Resampling.BOX)
+    return _uri(image)
+
+
+def _uri(image: Image.Image) -> str:
     content = io.BytesIO()
     image.save(content, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode("ascii")
@@ -47,6 +55,56 @@ COLOURS = (
     *((220, 190, 255), (170, 110, 40), (255, 250, 200), (128, 0, 0), (170, 255, 195)),
     *((128, 128, 0), (255, 215, 180), (0, 0, 128)),
 )
+
+
+def boxed(
+    x: NDArray[Any],
+    boxes: Sequence[Sequence[float]],
+    *,
+    low: Sequence[float] = (0.0,),
+    high: Sequence[float] = (255.0,),
+) -> str:
+    """``x`` (C, *S) with outlines over it, as a data URI of a PNG of at most 320 pixels.
+
+    boxes: class and corners of each, ``1 + 2 R`` numbers in cells of ``x``; the class gives the
+    colour. Of a grid with more than two axes the slice that most boxes cross is shown.
+    """
+    from PIL import Image, ImageDraw
+
+    size = x.shape[1:]
+    corners = np.array([box[1:] for box in boxes], np.float64).reshape(-1, 2 * len(size))
+    front, back = np.split(corners, 2, axis=1)
+    leading = max(len(size) - 2, 0)
+    at = [_busiest(front[:, i], back[:, i], size[i]) for i in range(leading)]
+    shown = [
+        i for i in range(len(boxes)) if all(front[i, a] <= n < back[i, a] for a, n in enumerate(at))
+    ]
+    cells = np.asarray(x)
+    for n in at:
+        cells = cells[:, n]
+    cells = cells if leading < len(size) - 1 else cells[:, None].repeat(STRIP, axis=1)
+    seen = _bytes(cells, low, high)
+    seen = seen[:3] if len(seen) >= 3 else seen[:1].repeat(3, axis=0)
+    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(seen, 0, -1)))
+    scale = LARGE / max(image.size)
+    whole = (max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    image = image.resize(whole, Image.Resampling.BILINEAR)
+    pen = ImageDraw.Draw(image)
+    for i in shown:
+        *_, top, left = (0.0, *front[i, leading:])
+        *_, bottom, right = (float(STRIP), *back[i, leading:])
+        edges = [left * scale, top * scale, right * scale - 1, bottom * scale - 1]
+        edges[2:] = [max(edges[0], edges[2]), max(edges[1], edges[3])]
+        pen.rectangle(edges, outline=COLOURS[int(boxes[i][0]) % len(COLOURS)], width=2)
+    return _uri(image)
+
+
+def _busiest(front: NDArray[np.float64], back: NDArray[np.float64], count: int) -> int:
+    """The cell along an axis that most boxes cross, the middle one where there are none."""
+    cells = np.arange(count)[:, None]
+    crossed = ((front <= cells) & (cells < back)).sum(1)
+    best = np.flatnonzero(crossed == crossed.max())
+    return int(best[len(best) // 2])
 
 
 def colour_of(position: int) -> str:

@@ -122,6 +122,8 @@ def _target(card: Card) -> str:
         return f"the target is {', '.join(n.name for n in card.numbers)}{told}"
     if card.target == "mask":
         return f"the target is one of {len(card.classes)} classes for every cell{told}"
+    if card.target == "boxes":
+        return f"the target is where things of {len(card.classes)} classes lie{told}"
     many = "any of" if card.target == "labels" else "one of"
     return f"the target is {many} {len(card.classes)} classes{told}"
 

@@ -174,6 +174,7 @@ class Spend:
     epochs: float | None = None
 
 
+Told = tuple[str, tuple[int, ...], Mapping[str, Any]]  # name, cells, answer of one sample
 Ask = Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
@@ -186,6 +187,9 @@ class Own:
     tally: answer, the sample's y as read, plan -> raw and target of one row, as ``brief`` makes
     them of a prepared sample; scores of the test part are of these.
     files: answer, sample -> ending and content of a file that holds it for other programs.
+    picture: answer, sample -> ending and content of a picture of it; None where ``files`` is one.
+    whole: name, size and answer of all samples -> name and content of one file that holds all
+    answers; None where there is no such.
     drawn: answer or y, sample -> what a page shows of it, as a data URI.
     """
 
@@ -193,6 +197,8 @@ class Own:
     tally: Callable[[Mapping[str, Any], Any, Plan], tuple[NDArray[Any], NDArray[Any]]]
     files: Callable[[Mapping[str, Any], Sample], tuple[str, bytes]]
     drawn: Callable[[Any, Sample, Plan], str]
+    picture: Callable[[Mapping[str, Any], Sample, Plan], tuple[str, bytes]] | None = None
+    whole: Callable[[Sequence[Told], Plan], tuple[str, bytes] | None] | None = None
 
 
 def briefly(task: Task, raw: Tensor, target: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:

@@ -146,6 +146,7 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
         return ()
     import numpy as np
 
+    from ..planner.mirrored_boxes import mirror_evidence_of_boxes
     from ..planner.mirrored_masks import MOST, mirror_evidence_of_masks
     from ..planner.symmetry import mirror_evidence, mirror_evidence_of_values
 
@@ -158,6 +159,8 @@ def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
         rows = rows[:: max(1, len(rows) // MOST)][:MOST]
         few, masks = survey.store.gather(rows).numpy(), survey.targets(rows)
         return mirror_evidence_of_masks(few, masks, len(plan.classes), axes, plan.seed)
+    if survey.card.target == "boxes":
+        return mirror_evidence_of_boxes(x, survey.targets(rows), len(plan.classes), axes, plan.seed)
     if survey.truths is not None:  # how much there is of each class, wherever it lies
         cover = survey.facts.cover[survey.usable[rows]]
         return mirror_evidence_of_values(x, cover, axes, plan.seed)

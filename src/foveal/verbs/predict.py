@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..grid import Axis, Sample
     from ..plan import Plan
-    from ..tasks import Telling
+    from ..tasks import Telling, Told
     from .model import Model
 
 TOGETHER = 64  # samples per forward pass
@@ -113,6 +113,7 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
     own, plan, known = model.task.own, model.plan, model.report.calibration
     assert own is not None, "asked only of tasks whose answers have places"
     ask, taken = asker(model.network, plan), set[str]()
+    told: list[Told] = []
     with progress.bar("predicting", None) as tick:
         for key, found in _samples(inputs, plan.reads, by_line=False):
             tick(1)
@@ -121,11 +122,14 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
                     raise found
                 answer = {"input": key, **own.answer(ask, found, plan, known)}
                 if folder is not None:
-                    ending, content = own.files(answer, found)
-                    name = _free(_stem(key), ending, taken)
-                    folder.mkdir(parents=True, exist_ok=True)
-                    write_bytes(folder / name, content)
-                    answer["file"] = name
+                    kept = [own.files(answer, found)]
+                    kept += [] if own.picture is None else [own.picture(answer, found, plan)]
+                    for ending, content in kept:
+                        name = _free(_stem(key), ending, taken)
+                        folder.mkdir(parents=True, exist_ok=True)
+                        write_bytes(folder / name, content)
+                        answer.setdefault("file", name)
+                    told.append((key, found.x.shape[1:], _plain(answer)))
             except FovealError as error:
                 answer = {"input": key, "error": error.what}
             except OSError as error:
@@ -135,6 +139,10 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
                     mend="give a folder that you may write to",
                 ) from error
             yield answer
+    if folder is not None and own.whole is not None and told:
+        whole = own.whole(told, plan)
+        if whole is not None:
+            write_bytes(folder / whole[0], whole[1])
 
 
 def _stem(key: str) -> str:
