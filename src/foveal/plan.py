@@ -92,6 +92,7 @@ class NetPart:
     of its parts, four along each axis. hidden: widths of fully connected layers before the last.
     scale: factor on the logits. votes: tokens also vote for the answers directly, beside the
     convolutions (text). forget: share of tokens that become unknown ones in training.
+    vector: numbers that stand for a sample (embed); 0 where the head answers itself.
     """
 
     stem: Literal["convolution", "whiten", "embed"]
@@ -114,6 +115,7 @@ class NetPart:
     scale: float
     votes: bool = False
     forget: float = 0.0
+    vector: int = 0
 
     @property
     def features(self) -> int:
@@ -211,8 +213,8 @@ class Plan:
 
     @property
     def outputs(self) -> int:
-        """Numbers that the head gives: one per class, or one per number to be predicted."""
-        return len(self.classes) or len(self.numbers)
+        """Numbers that the head gives: a vector's, one per class, or one per number to be told."""
+        return self.net.vector or len(self.classes) or len(self.numbers)
 
     @property
     def sees(self) -> Data:

@@ -46,7 +46,7 @@ def evaluate_model(
     started = time.monotonic()
     listing, targets = _known(model, _listing(data, y, model))
     positions = np.flatnonzero(_judged(listing) & (listing.labels >= 0))
-    reader = _Reader(model, listing, positions)
+    reader = Reader(model, listing, positions)
     with progress.bar("judging", len(positions)) as tick:
         raw = logits(model.network, reader.batches(tick), model.plan)
     reader.check()
@@ -82,7 +82,7 @@ def evaluate_model(
     return dataclasses.replace(report, cost=cost)
 
 
-class _Reader:
+class Reader:
     """Prepared batches of some items of a listing; what could not be read is remembered."""
 
     def __init__(self, model: Model, listing: Listing, positions: NDArray[np.int64]) -> None:
@@ -160,14 +160,15 @@ def _listing(data: Any, y: Sequence[Any] | None, model: Model) -> Listing:
                 mend="leave y out, or give the samples as an array",
             )
         try:
-            return find_listing(data, target=model.card.columns)
+            return find_listing(data, target=model.card.columns, apart=bool(model.task.apart))
         except DataError:  # a table without such columns; whether others will do is seen by name
-            return find_listing(data)
+            return find_listing(data, apart=bool(model.task.apart))
     if y is None:
         raise DataError(
             "arrays were given without their labels", where="evaluate", mend="give y as well"
         )
-    return from_arrays(data, np.asarray(y), axes=model.plan.axes)
+    apart = bool(model.task.apart)
+    return from_arrays(data, np.asarray(y), axes=model.plan.axes, apart=apart)
 
 
 def _judged(listing: Listing) -> NDArray[np.bool_]:
@@ -185,4 +186,6 @@ def _known(model: Model, listing: Listing) -> tuple[Listing, NDArray[Any]]:
     from ..datasets.targets import brought, matched
 
     listing = brought(listing, model.task.target)
+    if model.task.apart:  # classes are the data's own
+        return listing, listing.labels
     return listing, matched(listing, model.plan.classes, [n.name for n in model.plan.numbers])

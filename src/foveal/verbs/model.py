@@ -20,6 +20,9 @@ from ..record import read_json, write_json
 from ..report import Report
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..networks.build import Network
     from ..tasks import Task
 
@@ -103,6 +106,12 @@ class Model:
         for found in answers(self, inputs, progress):
             error, key = found.pop("error", ""), found.pop("input")
             yield Prediction(key, found, error)
+
+    def embed(self, inputs: Any) -> NDArray[np.float32]:
+        """Unit vectors ``(N, D)`` for inputs as `predict` takes them, of a run of ``embed``."""
+        from .gallery import embedded
+
+        return embedded(self, inputs)
 
     def evaluate(self, data: Any, y: Sequence[Any] | None = None) -> Report:
         """The report on other data: a path, or arrays with their labels."""
