@@ -137,7 +137,7 @@ def angles(rank: int) -> list[Sample]:
     for who in range(4):
         turn = np.pi * (who + 0.5) / 2
         for i in range(3):
-            level = np.array([np.cos(turn), np.sin(turn), noise.normal()]).reshape(wide)
+            level = np.array([np.cos(turn), np.sin(turn), 0.5 * noise.normal()]).reshape(wide)
             x = level + noise.normal(0, 0.3, (3, *grid.size))
             samples.append(Sample(f"{who}{i}", x.astype(np.float32), grid, f"person {who}"))
     return samples
