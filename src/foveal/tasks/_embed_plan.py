@@ -11,12 +11,16 @@ from ._parts import shares
 LENGTH = 128  # numbers of a vector
 FEW = 100  # identities under which deep stages do not carry over to others
 WIDTHS = (32, 64)  # at least, of the stages that are kept then
+COMPARED = 3  # identities at least that a drawn part should hold
 SLOW = 0.1  # share of the usual rates then
 
 
 def planned(plan: Plan, card: Card) -> Plan:
     """The plan for vectors instead of classes."""
     few = _trained(card) < FEW
+    least = min(COMPARED / max(_trained(card), 1), 0.3)
+    held = {n: max(getattr(plan.data, n), least) for n in ("validation", "test")}
+    plan = replace_part(plan, "data", **{n: s for n, s in held.items() if getattr(plan.data, n)})
     plan = _network(plan, few)
     plan = _fit(plan, few)
     plan = _changes(plan, card)
@@ -91,19 +95,14 @@ def _changes(plan: Plan, card: Card) -> Plan:
 
 
 def _split(plan: Plan, card: Card) -> dict[str, str]:
-    if shares(card):
-        return {
-            "data.validation": f"{plan.data.validation:.1%} of the training samples: the test part "
-            "asks for identities of the training part, so this one does too",
-            "data.test": "the data brings its own test part, of the same identities: closed set",
-        }
     told = {
         "data.validation": f"{plan.data.validation:.1%} of the training part, whole identities, to "
         "choose weights and the threshold on ones never trained on",
         "data.test": f"{plan.data.test:.1%} of the samples, whole identities: none is on two sides",
     }
     if not plan.data.test:
-        told["data.test"] = "the data brings its own test part, of other identities"
+        who = "the same identities: the training part is the gallery" if shares(card) else "others"
+        told["data.test"] = f"the data brings its own test part, of {who}"
     if not plan.data.validation:
         told["data.validation"] = "the data brings its own validation part"
     return told

@@ -85,14 +85,9 @@ def _apart(task: str) -> str:
 
 
 def _whole(listing: Listing, why: str) -> Listing:
-    """The listing with a group per class, unless its test part asks for classes of training."""
-    import numpy as np
-
+    """The listing with a group per class."""
     from ..datasets.split import by_class
 
-    learned, asked = (np.unique(listing.labels[listing.parts == part]) for part in (0, 2))
-    if len(asked) and np.isin(asked, learned).all():
-        return listing
     groups = by_class(listing.labels, listing.groups)
     told = f"{why} ({listing.group_why})" if listing.group_why else why
     return replace(listing, groups=groups, group_why=told)
