@@ -114,6 +114,14 @@ def test_a_gallery_names_the_nearest():
     assert pairs.enrolled(np.zeros(1, int)).tolist() == [True]
 
 
+def test_a_stranger_meets_everybody_else():
+    vectors, labels = people(count=4, each=3)
+    met = pairs.as_stranger(vectors, labels, vectors[:5], labels[:5])
+    slow = [(vectors[i] @ vectors[labels != labels[i]].T).max() for i in range(5)]
+    np.testing.assert_allclose(met, slow, atol=1e-6)
+    assert pairs.as_stranger(vectors[:3], labels[:3], vectors[:1], labels[:1])[0] == -np.inf
+
+
 def test_the_threshold_balances_strangers_and_lost_ones():
     rng = np.random.default_rng(0)
     own, other = 0.8 + 0.05 * rng.normal(size=500), 0.4 + 0.05 * rng.normal(size=500)

@@ -119,8 +119,8 @@ def _named(
     if at is not None:
         right = (said == truth) & (score >= at)
         out["known_named"] = pairs.by_identity(right, truth, **draws)
-        cosine = np.where(truth[:, None] == names, -np.inf, probes @ gallery.T)
-        out["strangers_named"] = pairs.by_identity(cosine.max(1) >= at, truth, **draws)
+        taken = pairs.as_stranger(gallery, names, probes, truth) >= at
+        out["strangers_named"] = pairs.by_identity(taken, truth, **draws)
     return out
 
 
