@@ -12,13 +12,14 @@ LENGTH = 128  # numbers of a vector
 FEW = 100  # identities under which deep stages do not carry over to others
 WIDTHS = (32, 64)  # at least, of the stages that are kept then
 COMPARED = 3  # identities at least that a drawn part should hold
+MOST_HELD = 0.34  # of the training samples, for that
 SLOW = 0.1  # share of the usual rates then
 
 
 def planned(plan: Plan, card: Card) -> Plan:
     """The plan for vectors instead of classes."""
     few = _trained(card) < FEW
-    least = min(COMPARED / max(_trained(card), 1), 0.3)
+    least = min(COMPARED / max(_trained(card), 1), MOST_HELD)
     held = {n: max(getattr(plan.data, n), least) for n in ("validation", "test")}
     plan = replace_part(plan, "data", **{n: s for n, s in held.items() if getattr(plan.data, n)})
     plan = _network(plan, few)
