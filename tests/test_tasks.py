@@ -63,12 +63,19 @@ def card_of(samples, task=classify.TASK):
         mean=one,
         std=one,
         classes=classes,
-        counts={"train": counts},
+        counts=parts_of(task, counts),
         digest="0",
         name="example",
         axes=grid.axes,
         numbers=numbers,
     )
+
+
+def parts_of(task, counts):
+    """Samples of each class by part; where classes lie apart, the test part has one of its own."""
+    if not task.apart:
+        return {"train": counts}
+    return {"train": (*counts[:-1], 0), "test": (*[0] * (len(counts) - 1), counts[-1])}
 
 
 def plan_for(card, task=classify.TASK):

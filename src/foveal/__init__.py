@@ -3,7 +3,8 @@
     model = foveal.fit("photos/", budget="5m")
     model.predict("new.jpg")
 
-The verbs `look`, `plan`, `train`, `evaluate`, `predict` and `demo` are those of the command line.
+The verbs `look`, `plan`, `train`, `evaluate`, `predict`, `enroll`, `identify` and `demo` are those
+of the command line.
 Nothing heavy is imported until a verb is used; layers live in `foveal.layers` and work in any
 PyTorch code; `foveal.sklearn` holds the scikit-learn estimator.
 """
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .verbs.demo import demo
     from .verbs.evaluate import evaluate
     from .verbs.fit import fit
+    from .verbs.gallery import enroll, identify
     from .verbs.look import look
     from .verbs.model import Model, load
     from .verbs.plan import plan
@@ -49,8 +51,10 @@ __all__ = [
     "Sample",
     "Score",
     "demo",
+    "enroll",
     "evaluate",
     "fit",
+    "identify",
     "load",
     "look",
     "plan",
@@ -63,8 +67,10 @@ __all__ = [
 _LATE = {
     "Model": "model",
     "demo": "demo",
+    "enroll": "gallery",
     "evaluate": "evaluate",
     "fit": "fit",
+    "identify": "gallery",
     "load": "model",
     "look": "look",
     "plan": "plan",

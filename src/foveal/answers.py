@@ -18,6 +18,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from .plan import Plan
     from .tasks import Telling
+    from .verbs.gallery import Gallery
 
 Answer = dict[str, Any]
 Write = Callable[[Answer], None]
@@ -55,6 +56,22 @@ def give(
         )
     if bad:
         progress.say(f"{bad:,} of {good + bad:,} inputs could not be read; each says why")
+
+
+def enrolled(gallery: Gallery, as_json: bool, progress: Progress) -> None:
+    """What a new gallery holds; one JSON document with ``as_json``."""
+    facts = gallery.facts
+    floor = "none: everybody gets a name" if facts.threshold is None else f"{facts.threshold:.3f}"
+    progress.say(
+        f"{len(facts.owner):,} items of {len(facts.names):,} identities enrolled; threshold {floor}"
+    )
+    for each in gallery.skipped:
+        progress.say(clean(f"skipped {each.key}: {each.reason}"))
+    if as_json:
+        skipped = [{"key": each.key, "reason": each.reason} for each in gallery.skipped]
+        told = {"items": len(facts.owner), "names": list(facts.names)}
+        told |= {"threshold": facts.threshold, "skipped": skipped}
+        print(json.dumps(told, indent=1, allow_nan=False))
 
 
 def _pass(answers: Iterable[Answer], writers: list[Write]) -> tuple[int, int]:

@@ -9,12 +9,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from .clock import process_began
 from .doors import door, usage
+from .options import (
+    Bad,
+    Budget,
+    Changes,
+    Data,
+    Epochs,
+    Group,
+    Json,
+    Run,
+    Seed,
+    Symmetry,
+    Target,
+    Task,
+    Test,
+    edits_of,
+    span_of,
+)
 
 _started: float | None = None  # of the process, where it was started for one command
 
@@ -28,45 +45,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")]
-Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a run, as `foveal train` made it.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Bad = Annotated[
-    Literal["skip", "stop"],
-    typer.Option(help="Files that cannot be read: leave out and list (up to 1 %), or stop."),
-]
-Test = Annotated[
-    Path | None, typer.Option(metavar="DATA", help="Data to test on, in the same classes.")
-]
-Task = Annotated[
-    str, typer.Option(metavar="TASK", help="What to learn; auto reads it off the data.")
-]
-Target = Annotated[
-    str,
-    typer.Option(metavar="COLUMN[,COLUMN]", help="Columns of a table to learn, by name or number."),
-]
-Group = Annotated[
-    Literal["auto", "none"],
-    typer.Option(help="Keep what belongs together on one side of the split, or do not."),
-]
-Budget = Annotated[
-    str | None, typer.Option(help="Time for the whole command: 90s, 10m, 1h30m.", metavar="TIME")
-]
-Epochs = Annotated[
-    float | None, typer.Option(metavar="N", help="Passes over the data, instead of a budget.")
-]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, data, plan and machine: same model.")]
-Symmetry = Annotated[
-    Literal["auto", "none", "flips"],
-    typer.Option(help="Mirroring: where the data allows it, never, or always."),
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Edit the plan, e.g. net.dropout=0.1."),
-]
 
 
 def _version(asked: bool) -> None:
@@ -131,7 +109,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Decide every number of the network and its training, and say why."""
-    span, edits = _span(budget, epochs), _edits(changes)
+    span, edits = span_of(budget, epochs), edits_of(changes)
     with door() as progress:
         from .record import write_json
         from .tables import show_plan
@@ -180,7 +158,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Look, plan, train, judge: a folder becomes a model and a report."""
-    span, edits = _span(budget, epochs), _edits(changes)
+    span, edits = span_of(budget, epochs), edits_of(changes)
     if (data is None) == (resume is None):
         raise usage("give DATA to train on, or --resume RUN to go on with a run; not both")
     if resume is not None and (test, budget, epochs, out, changes) != (None,) * 5:
@@ -248,6 +226,43 @@ def predict(
 
 
 @app.command()
+def enroll(
+    run: Run,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="One folder of samples per identity.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where; RUN/gallery when left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put known faces, or other identities, into a gallery for `identify`."""
+    with door(reuse_memory=True) as progress:
+        from .answers import enrolled
+        from .verbs.gallery import enroll as verb
+
+        enrolled(verb(run, folder, out=out, progress=progress), as_json, progress)
+
+
+@app.command()
+def identify(
+    run: Run,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, zips.")],
+    gallery: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Made by enroll; RUN/gallery if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say who each input is, or "unknown": one line each, with its score."""
+    with door(reuse_memory=True) as progress:
+        from .answers import give
+        from .verbs.gallery import asked
+
+        found, telling, plan = asked(run, inputs, gallery=gallery, progress=progress)
+        give(found, telling, plan, out=None, as_json=as_json, progress=progress)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run.")] = Path(
         "runs/demo"
@@ -270,28 +285,6 @@ def main() -> None:
     global _started  # noqa: PLW0603 - the one thing a command learns from outside of its words
     _started = process_began()
     app()
-
-
-def _span(budget: str | None, epochs: float | None) -> float | None:
-    from .duration import seconds
-    from .errors import PlanError
-
-    if budget is not None and epochs is not None:
-        raise usage("give --budget or --epochs, not both")
-    if epochs is not None and not 0 < epochs < 1e6:
-        raise usage(f"--epochs {epochs:g} must be above 0")
-    try:
-        return None if budget is None else seconds(budget)
-    except PlanError as error:
-        raise usage(f"--budget: {error.what}; {error.mend}") from error
-
-
-def _edits(changes: list[str] | None) -> dict[str, str]:
-    for change in changes or []:
-        if not change.partition("=")[0].strip() or "=" not in change:
-            raise usage(f"--set {change!r} must have the form key=value, e.g. net.dropout=0.1")
-    pairs = (change.partition("=") for change in changes or [])
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _print(values: dict[str, Any]) -> None:

@@ -95,6 +95,7 @@ class NetPart:
     scale: factor on the logits. votes: tokens also vote for the answers directly, beside the
     convolutions (text). forget: share of tokens that become unknown ones in training. looks:
     positions in ``levels`` that a head of boxes looks at, the finest first; tower: its channels.
+    vector: numbers that stand for a sample (embed); 0 where the head answers itself.
     """
 
     stem: Literal["convolution", "whiten", "embed"]
@@ -119,6 +120,7 @@ class NetPart:
     forget: float = 0.0
     looks: tuple[int, ...] = ()
     tower: int = 0
+    vector: int = 0
 
     @property
     def features(self) -> int:
@@ -216,8 +218,8 @@ class Plan:
 
     @property
     def outputs(self) -> int:
-        """Numbers that the head gives: one per class, or one per number to be predicted."""
-        return len(self.classes) or len(self.numbers)
+        """Numbers that the head gives: a vector's, one per class, or one per number to be told."""
+        return self.net.vector or len(self.classes) or len(self.numbers)
 
     @property
     def sees(self) -> Data:

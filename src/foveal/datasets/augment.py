@@ -117,7 +117,7 @@ def _changed(x: Tensor, part: AugmentPart, generator: torch.Generator) -> Tensor
     if x.shape[0] == 0:
         return x
     if any(part.warp):
-        x = warped(x, part.warp, generator)
+        x = warped(x if x.is_floating_point() else x.float(), part.warp, generator)
     if part.gain:
         x = louder(x, part.gain, generator)
     if part.brightness or part.contrast:

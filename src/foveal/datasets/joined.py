@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def joined(first: Listing, test: Listing) -> Listing:
+def joined(first: Listing, test: Listing, *, apart: bool = False) -> Listing:
     """``first`` with ``test`` as its test part; its own test part, if any, is set aside.
 
     Of ``test`` its own test part is taken when it has one, else all of it. Classes are matched
-    by name. Raises: DataError when ``test`` holds a class that ``first`` does not train.
+    by name. Raises: DataError when ``test`` holds a class that ``first`` does not train, unless
+    parts may lie ``apart``.
     """
     test = brought(test, first.target)
     kept = np.flatnonzero(first.parts != PARTS.index("test"))
@@ -40,31 +41,29 @@ def joined(first: Listing, test: Listing) -> Listing:
     parts = np.concatenate([first.parts[kept], np.full(len(mine), 2, np.int8)])
     aside = len(first) - len(kept)
     note = (Skipped("the set's own test part", f"{aside} items: another test set was given"),)
-    return check_classes(
-        Listing(
-            path=first.path,
-            name=first.name,
-            layout=first.layout,
-            keys=Names(
-                [first.keys[int(i)] for i in kept]
-                + [f"{test.path}: {test.keys[int(i)]}" for i in mine]
-            ),
-            labels=labels,
-            parts=parts,
-            has_parts=parts_present(parts),
-            classes=classes,
-            read=_reader(_reads(first, classes), kept, _reads(test, classes), mine),
-            stamp=stamp_of(first.stamp, test.stamp, "joined"),
-            left_out=first.left_out + test.left_out + (note if aside else ()),
-            target=first.target,
-            values=values,
-            outputs=first.outputs,
-            groups=_groups(first, kept, test, mine),
-            group_why=first.group_why or test.group_why,
-            target_why=first.target_why,
-            columns=first.columns,
-        )
+    found = Listing(
+        path=first.path,
+        name=first.name,
+        layout=first.layout,
+        keys=Names(
+            [first.keys[int(i)] for i in kept] + [f"{test.path}: {test.keys[int(i)]}" for i in mine]
+        ),
+        labels=labels,
+        parts=parts,
+        has_parts=parts_present(parts),
+        classes=classes,
+        read=_reader(_reads(first, classes), kept, _reads(test, classes), mine),
+        stamp=stamp_of(first.stamp, test.stamp, "joined"),
+        left_out=first.left_out + test.left_out + (note if aside else ()),
+        target=first.target,
+        values=values,
+        outputs=first.outputs,
+        groups=_groups(first, kept, test, mine),
+        group_why=first.group_why or test.group_why,
+        target_why=first.target_why,
+        columns=first.columns,
     )
+    return found if apart else check_classes(found)
 
 
 def _groups(

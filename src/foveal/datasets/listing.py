@@ -121,7 +121,8 @@ def check_classes(listing: Listing) -> Listing:
                 f"the {PARTS[part]} part has classes that the train part lacks: "
                 + ", ".join(map(repr, unknown[:5])),
                 where=listing.path,
-                mend="give both parts the same class names, or take these items out",
+                mend="give both parts the same class names, or take these items out; --task embed "
+                "learns to tell apart what it has never seen",
             )
     return listing
 

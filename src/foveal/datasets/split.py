@@ -33,6 +33,7 @@ def split(
     test: float = 0.15,
     cap: int = CAP,
     seed: int = 0,
+    apart: bool = False,
 ) -> Split:
     """Parts that the data brings stay as they are; the missing ones are drawn from training.
 
@@ -47,6 +48,8 @@ def split(
         groups: equal where samples must stay together (one patient, one speaker); -1 for none.
         validation, test: shares of the training part, drawn only when that part is not given.
         cap: most rows that either may take.
+        apart: where every class lies within one group, draw such groups from all rows alike: a
+            part then holds classes that the others lack.
 
     Raises: PlanError for shares that leave nothing to train on; DataError without training rows.
     """
@@ -56,7 +59,10 @@ def split(
     pool = given[0]
     side = np.zeros(len(pool), np.int8)
     alike = hashes[pool] if groups is None else together(hashes[pool], groups[pool])
-    found, members = _groups(labels[pool], alike, seed)
+    strata = labels[pool]
+    if apart and _within(strata, alike):
+        strata = np.zeros_like(strata)
+    found, members = _groups(strata, alike, seed)
     counts = [min(share * len(pool), cap) for share in shares]
     for name, rows in _quotas(found, counts, coarse=groups is not None):
         side[np.isin(members, rows)] = name
@@ -89,6 +95,23 @@ def together(hashes: NDArray[np.uint64], groups: NDArray[np.int64]) -> NDArray[n
     np.minimum.at(least, part, hashes)
     joined: NDArray[np.uint64] = least[part]
     return joined
+
+
+def by_class(labels: NDArray[np.int32], groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Groups ``(N,)`` in which equal labels stay together, and so do equal ``groups``."""
+    own = labels.astype(np.int64)
+    if groups is None:
+        return own
+    # Rows without a label are tied by their groups alone.
+    alone = np.where(own >= 0, own, len(own) + own.max(initial=0) + np.arange(len(own)))
+    return together(alone.astype(np.uint64), groups).astype(np.int64)
+
+
+def _within(labels: NDArray[np.int32], alike: NDArray[np.uint64]) -> bool:
+    """Whether no class has rows in two groups."""
+    known = labels >= 0
+    pairs = np.unique(np.stack([labels[known].astype(np.uint64), alike[known]]), axis=1)
+    return bool(pairs.shape[1] == len(np.unique(labels[known])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Answers:
     samples. picture: position -> a data URI, or the words of a text; asked only for what the
     page shows. noun: what one calls the samples ("pictures"). pair: position -> truth and answer
     drawn on the sample, for tasks with `Own`.
+    known: raw and targets of what was learned from, where ``Judging.recalls`` asked for it.
     """
 
     raw: NDArray[np.float32]
@@ -38,6 +39,7 @@ class Answers:
     picture: Callable[[int], str] | None = None
     noun: str = "samples"
     pair: Callable[[int], tuple[str, str]] | None = None
+    known: tuple[NDArray[np.float32], NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Judging:
         calibrate: raw and target of the validation part, plan -> what makes answers honest.
         judge: answers on the test part, plan, calibration, baselines -> everything measured.
         baselines: what simple models say of the same test rows.
+        recalls: targets of the learned and of the test rows -> must judging know what the network
+            says of the learned ones (a gallery)? None where never.
+        floor: calibration, identities in a gallery -> the score from which on a name is said;
+            None where answers are no vectors to compare.
     """
 
     main: str
@@ -79,6 +85,8 @@ class Judging:
     calibrate: Callable[[NDArray[np.float32], NDArray[Any], Plan], dict[str, Any]]
     judge: Callable[[Answers, Plan, Calibration, Sequence[Baseline]], Judged]
     baselines: Callable[[Question, Plan], tuple[Baseline, ...]]
+    recalls: Callable[[NDArray[Any], NDArray[Any]], bool] | None = None
+    floor: Callable[[Calibration, int], float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,10 @@ class Task:
         own: answers on each sample's own grid; None where answers have no place.
         sized: plan, card, what may be spent -> the plan with another network than one for an
             answer per sample; before ``planned``. None where that will do.
+        apart: why whole classes lie on one side of a split, where they must: the task is about
+            classes that training never met, and other data may bring such. "" where samples part.
+        start: network, raw samples ``(N, C, *S)`` and targets of the training part, plan ->
+            nothing; gives the network better first weights. None where chance will do.
 
     Targets of a kind that lies on the grid (datasets/truths/) come to ``encode`` and ``loss`` as
     stored: of masks ``(B, *S)`` uint8 with `VOID`. A head whose ``every_stage`` is true is called
@@ -158,6 +170,8 @@ class Task:
     brief: Callable[[Tensor, Tensor, Plan], tuple[Tensor, Tensor]] | None = None
     sized: Callable[[Plan, Card, Spend], Plan] | None = None
     own: Own | None = None
+    apart: str = ""
+    start: Callable[[Any, Tensor, Tensor, Plan], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from ._classify_judge import FIGURES, baselines, calibrate, judge, quick
 from ._classify_page import TERMS, headline, sections
 from ._imbalance import of_classes, weighed
 from ._luck import of_share
+from ._parts import apart
 
 
 def check(card: Card) -> None:
@@ -154,7 +155,7 @@ def _unknown(value: str, plan: Plan, help: str) -> DataError:
 
 TASK = Task(
     target="label",
-    fits=lambda card: card.target == "label",
+    fits=lambda card: card.target == "label" and not apart(card),
     check=check,
     planned=lambda plan, card: weighed(plan, *of_classes(card)),
     encode=encode,

@@ -112,6 +112,8 @@ class Journey:
         passes = self.at.total / self.per_epoch
         every = self.per_epoch * ceil(passes / 50) if passes >= 5 else self.at.total / 10
         self.interval = max(1, round(every))
+        if self.task.start is not None and not self.at.step:
+            self._validate()  # first weights that know something may be the best ones
         self.network.train()
         self.lap = self.saved = self.clock()
 

@@ -46,7 +46,7 @@ def evaluate_model(
     started = time.monotonic()
     listing, targets = _known(model, _listing(data, y, model))
     positions = np.flatnonzero(_judged(listing) & (listing.labels >= 0))
-    reader, own = _Reader(model, listing, positions), model.task.own
+    reader, own = Reader(model, listing, positions), model.task.own
     with progress.bar("judging", len(positions)) as tick:
         if own is not None:
             samples, known = reader.samples(tick, targets), model.report.calibration
@@ -89,7 +89,7 @@ def evaluate_model(
     return dataclasses.replace(report, cost=cost)
 
 
-class _Reader:
+class Reader:
     """Prepared batches of some items of a listing; what could not be read is remembered."""
 
     def __init__(self, model: Model, listing: Listing, positions: NDArray[np.int64]) -> None:
@@ -202,14 +202,15 @@ def _listing(data: Any, y: Sequence[Any] | None, model: Model) -> Listing:
                 mend="leave y out, or give the samples as an array",
             )
         try:
-            return find_listing(data, target=model.card.columns)
+            return find_listing(data, target=model.card.columns, apart=bool(model.task.apart))
         except DataError:  # a table without such columns; whether others will do is seen by name
-            return find_listing(data)
+            return find_listing(data, apart=bool(model.task.apart))
     if y is None:
         raise DataError(
             "arrays were given without their labels", where="evaluate", mend="give y as well"
         )
-    return from_arrays(data, np.asarray(y), axes=model.plan.axes)
+    apart = bool(model.task.apart)
+    return from_arrays(data, np.asarray(y), axes=model.plan.axes, apart=apart)
 
 
 def _judged(listing: Listing) -> NDArray[np.bool_]:
@@ -230,4 +231,6 @@ def _known(model: Model, listing: Listing) -> tuple[Listing, NDArray[Any]]:
     listing = brought(listing, model.task.target)
     if model.task.own is not None:
         return listing, renaming(listing, model.plan.classes)
+    if model.task.apart:  # classes are the data's own
+        return listing, listing.labels
     return listing, matched(listing, model.plan.classes, [n.name for n in model.plan.numbers])

@@ -104,6 +104,7 @@ class Finish:
             [self.survey.key(int(row)) for row in tested],
             self._picture,
             noun(self.survey.card),
+            known=self._known(network),
             pair=None if self.task.own is None else partial(self._pair, network, calibration),
         )
         report = summarise(
@@ -152,6 +153,14 @@ class Finish:
             ((batch.x, batch.y) for batch in held.epoch(0) if batch.y is not None),
             lambda raw, target: self.task.loss(raw, target, None, plain),
         )
+
+    def _known(self, network: nn.Module) -> tuple[NDArray[np.float32], NDArray[Any]] | None:
+        """Answers for the samples learned from, where judging asks for them."""
+        recalls = self.task.judging.recalls
+        rows = np.sort(np.concatenate([self.split.train, self.split.validation]))
+        if recalls is None or not recalls(self._targets(rows), self._targets(self.split.test)):
+            return None
+        return self._said(network, rows)
 
     def _said(
         self, network: nn.Module, rows: NDArray[np.int64]

@@ -113,6 +113,12 @@ class Model:
             error, key = found.pop("error", ""), found.pop("input")
             yield Prediction(key, found, error)
 
+    def embed(self, inputs: Any) -> NDArray[np.float32]:
+        """Unit vectors ``(N, D)`` for inputs as `predict` takes them, of a run of ``embed``."""
+        from .gallery import embedded
+
+        return embedded(self, inputs)
+
     def evaluate(self, data: Any, y: Sequence[Any] | None = None) -> Report:
         """The report on other data: a path, or arrays with their labels."""
         from .evaluate import evaluate_model

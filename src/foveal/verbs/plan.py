@@ -114,6 +114,7 @@ def stored_rows(survey: Survey, plan: Plan, *, progress: Progress = SILENT) -> S
 def drawn(survey: Survey, plan: Plan) -> Split:
     """The labelled rows of each part."""
     from ..datasets.split import Split, split
+    from ..planner.task import task_named
 
     found = split(
         survey.strata,
@@ -123,6 +124,7 @@ def drawn(survey: Survey, plan: Plan) -> Split:
         validation=plan.data.validation,
         test=plan.data.test,
         seed=plan.seed,
+        apart=bool(task_named(plan.task).apart),
     )
     labelled = survey.labels >= 0
     return Split(*(r[labelled[r]] for r in (found.train, found.validation, found.test)))

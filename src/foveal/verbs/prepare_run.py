@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 STEM_SAMPLES = 4000
 PRIOR_SAMPLES = 64
+STARTED = 1024  # samples that a task's own first weights are worked out from
 STEM_CELLS = 2**24  # of all these samples: 64 MB for each channel
 
 
@@ -59,6 +60,9 @@ def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
     if plan.net.votes and task.target != "numbers":
         member = targets if targets.ndim > 1 else one_hot(targets, plan.outputs)
         network.start_votes(survey.store.gather(split.train), member)
+    if task.start is not None:
+        order = rng.permutation(len(split.train))[: min(most, STARTED)]
+        task.start(network, survey.store.gather(split.train[order]), targets[order], plan)
     return network
 
 

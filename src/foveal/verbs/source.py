@@ -52,7 +52,9 @@ def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) 
     """
     from ..datasets.layouts import find_listing
 
-    listing = find_listing(source.path, test=source.test, target=source.target)
+    listing = find_listing(
+        source.path, test=source.test, target=source.target, apart=bool(_apart(task))
+    )
     if source.target and not listing.columns:
         raise DataError(
             f"{', '.join(map(repr, source.target))} was asked for, but {listing.layout} have no "
@@ -71,7 +73,24 @@ def _aimed(listing: Listing, task: str) -> Listing:
     from ..datasets.targets import brought
     from ..planner.task import task_named
 
-    return brought(listing, task_named(task).target)
+    listing = brought(listing, task_named(task).target)
+    return _whole(listing, _apart(task)) if _apart(task) else listing
+
+
+def _apart(task: str) -> str:
+    """Why ``task`` keeps whole classes on one side of a split; "" where it does not."""
+    from ..planner.task import task_named
+
+    return "" if task == "auto" else task_named(task).apart
+
+
+def _whole(listing: Listing, why: str) -> Listing:
+    """The listing with a group per class."""
+    from ..datasets.split import by_class
+
+    groups = by_class(listing.labels, listing.groups)
+    told = f"{why} ({listing.group_why})" if listing.group_why else why
+    return replace(listing, groups=groups, group_why=told)
 
 
 def _grouped(listing: Listing, group: str) -> Listing:
@@ -116,7 +135,8 @@ def examine_arrays(
             mend="give both, or neither: a test part is then held back from the data",
         )
     test = None if x_test is None or y_test is None else (x_test, np.asarray(y_test))
-    listing = _aimed(from_arrays(x, np.asarray(y), test=test, name=name), task)
+    found = from_arrays(x, np.asarray(y), test=test, name=name, apart=bool(_apart(task)))
+    listing = _aimed(found, task)
     return surveyed(listing, "stop", remember=False, progress=progress)
 
 

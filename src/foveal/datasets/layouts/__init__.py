@@ -56,18 +56,22 @@ class Layout:
 
 
 def find_listing(
-    path: str | Path, *, test: str | Path | None = None, target: Sequence[str] = ()
+    path: str | Path,
+    *,
+    test: str | Path | None = None,
+    target: Sequence[str] = (),
+    apart: bool = False,
 ) -> Listing:
     """Every item found at ``path``, by the first layout that fits.
 
     test: a test set kept elsewhere. target: the columns of a table to be learned; what is no
-    table goes by its own way.
+    table goes by its own way. apart: parts may hold classes that training lacks.
     Raises: DataError when nothing is there, no layout fits, or the classes do not match.
     """
     listing = _one(Path(path), target)
     if test is None:
-        return check_classes(listing)
-    return joined(listing, _one(Path(test), target))
+        return listing if apart else check_classes(listing)
+    return joined(listing, _one(Path(test), target), apart=apart)
 
 
 def _one(path: Path, target: Sequence[str]) -> Listing:

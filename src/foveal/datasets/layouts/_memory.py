@@ -24,11 +24,13 @@ def from_arrays(
     test: tuple[ArrayLike, ArrayLike] | None = None,
     axes: tuple[Axis, ...] | None = None,
     name: str = "arrays",
+    apart: bool = False,
 ) -> Listing:
     """A listing of ``x`` ``(N, ...)`` and its labels ``y`` ``(N,)``, of whole numbers or text.
 
     ``validation`` and ``test`` are pairs like (x, y). ``axes`` tells what the dimensions of one
-    item mean; without it they are told as ``readers.array.axes_of`` says.
+    item mean; without it they are told as ``readers.array.axes_of`` says. apart: parts may hold
+    classes that training lacks.
 
     Raises: DataError when items and labels do not pair, or are not numbers and classes.
     """
@@ -39,7 +41,8 @@ def from_arrays(
         if pair is not None
     ]
     stamp = stamp_of("arrays", *(value for p in pieces for value in (p.x, p.y)))
-    return check_classes(stacked(name, name, "arrays", pieces, stamp, axes))
+    found = stacked(name, name, "arrays", pieces, stamp, axes)
+    return found if apart else check_classes(found)
 
 
 def _array(value: ArrayLike, where: str) -> NDArray[np.generic]:

@@ -1,0 +1,73 @@
+"""What the commands take: arguments and options that several of them share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .doors import usage
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")]
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a run, as `foveal train` made it.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Bad = Annotated[
+    Literal["skip", "stop"],
+    typer.Option(help="Files that cannot be read: leave out and list (up to 1 %), or stop."),
+]
+Test = Annotated[
+    Path | None, typer.Option(metavar="DATA", help="Data to test on, in the same classes.")
+]
+Task = Annotated[
+    str, typer.Option(metavar="TASK", help="What to learn; auto reads it off the data.")
+]
+Target = Annotated[
+    str,
+    typer.Option(metavar="COLUMN[,COLUMN]", help="Columns of a table to learn, by name or number."),
+]
+Group = Annotated[
+    Literal["auto", "none"],
+    typer.Option(help="Keep what belongs together on one side of the split, or do not."),
+]
+Budget = Annotated[
+    str | None, typer.Option(help="Time for the whole command: 90s, 10m, 1h30m.", metavar="TIME")
+]
+Epochs = Annotated[
+    float | None, typer.Option(metavar="N", help="Passes over the data, instead of a budget.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, data, plan and machine: same model.")]
+Symmetry = Annotated[
+    Literal["auto", "none", "flips"],
+    typer.Option(help="Mirroring: where the data allows it, never, or always."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Edit the plan, e.g. net.dropout=0.1."),
+]
+
+
+def span_of(budget: str | None, epochs: float | None) -> float | None:
+    """Seconds of a budget; a wrong usage ends the command."""
+    from .duration import seconds
+    from .errors import PlanError
+
+    if budget is not None and epochs is not None:
+        raise usage("give --budget or --epochs, not both")
+    if epochs is not None and not 0 < epochs < 1e6:
+        raise usage(f"--epochs {epochs:g} must be above 0")
+    try:
+        return None if budget is None else seconds(budget)
+    except PlanError as error:
+        raise usage(f"--budget: {error.what}; {error.mend}") from error
+
+
+def edits_of(changes: list[str] | None) -> dict[str, str]:
+    """The edits of --set, by key; a wrong usage ends the command."""
+    for change in changes or []:
+        if not change.partition("=")[0].strip() or "=" not in change:
+            raise usage(f"--set {change!r} must have the form key=value, e.g. net.dropout=0.1")
+    pairs = (change.partition("=") for change in changes or [])
+    return {key.strip(): value.strip() for key, _, value in pairs}
