@@ -215,21 +215,15 @@ def _net(
     depth, why["net.depths"] = of_net.depths(data.size, stem_kernel, stem_stride, stages, kernel)
     why["net.stem_stride"] = why["net.stem_kernel"]
 
-    roomy = epochs is None and train >= of_net.MANY
-    first = 4 if roomy else 2
-
     def sized(base: int) -> NetPart:
         return of_net.family(
-            rank, data.channels, base, stem_kernel, stem_stride, stages, kernel, depth, first
+            rank, data.channels, base, stem_kernel, stem_stride, stages, kernel, depth
         )
 
     def cost(base: int) -> int:
         return of_net.macs(sized(base), data.size, data.channels, outputs)
 
-    wanted = target * of_net.SIZE_UP if roomy else target
-    base, why["net.widths"] = of_net.width(cost, wanted, told, train)
-    if roomy:
-        why["net.widths"] += ", and once more at the first halving: the finest grid costs most"
+    base, why["net.widths"] = of_net.width(cost, target, told, train)
     net = sized(base)
     why.update(of_net.reasons(net))
     return net

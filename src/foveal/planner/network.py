@@ -14,11 +14,6 @@ STEM_MOST = 32  # whitened directions behind these hold little but noise
 # learns more from a sample, a smaller one sees more samples; twice as much of either cost accuracy
 # in runs on CIFAR-10 (14 and 26 million operations were equally good, 48 worse, at 1.1e13 in all).
 BALANCE = 5.8
-# With a time to keep and many samples, a size up from the balance: on 5,000 held-back pictures of
-# CIFAR-10, 5 minutes, one seed each, widths 32, 128, 256 (113 million operations, 5.7 passes)
-# named 87.6 %, widths 40, 80, 160 (70 million, 8.2 passes) 87.2 %.
-SIZE_UP = 1.65
-MANY = 5000  # training samples, from which a wider network has something to learn
 SLACK = 1.3  # widths come in steps, and a little too wide beats far too narrow
 PER_CELL = 28_000  # operations per cell behind the stem, below which a coarser grid does better
 
@@ -99,13 +94,9 @@ def _without(cells: Shape, axis: int) -> Shape:
     return tuple(1 if i == axis else n for i, n in enumerate(cells))
 
 
-def widths(base: int, stages: int, first: int = 2) -> tuple[int, ...]:
-    """Channels double as the grid is halved, so each stage costs about the same.
-
-    first: factor at the first halving. The finest grid is where a channel costs most, and where
-    there is least to tell apart; 4 leaves more for the others (Jordan, arXiv:2404.00498: 64, 256).
-    """
-    return tuple(min(base * (first * 2 ** (i - 1) if i else 1), WIDEST) for i in range(stages))
+def widths(base: int, stages: int) -> tuple[int, ...]:
+    """Channels double as the grid is halved, so each stage costs about the same."""
+    return tuple(min(base * 2**i, WIDEST) for i in range(stages))
 
 
 def stem(size: Shape, target: float) -> tuple[Shape, Shape, str]:
@@ -137,9 +128,8 @@ def family(
     stages: list[Shape],
     kernel: list[Shape],
     depth: list[int],
-    first: int = 2,
 ) -> NetPart:
-    """The network of one base width; every member has the same geometry. first: as `widths`."""
+    """The network of one base width; every member has the same geometry."""
     return NetPart(
         stem="whiten",
         stem_width=min(2 * channels * math.prod(stem_kernel), STEM_MOST),
@@ -147,7 +137,7 @@ def family(
         stem_stride=stem_stride,
         block="plain",
         down="max",
-        widths=widths(base, len(stages), first),
+        widths=widths(base, len(stages)),
         depths=tuple(depth),
         strides=tuple(stages),
         kernels=tuple(kernel),
@@ -180,7 +170,7 @@ def width(cost: Callable[[int], int], target: float, told: str, train: int) -> t
 
     cost: channels of the first stage -> multiply-adds.
     """
-    most = BASES[-1] if train >= MANY else 96 if train >= 1000 else 48
+    most = BASES[-1] if train >= 5000 else 96 if train >= 1000 else 48
     base = BASES[0]
     for candidate in BASES:
         if 2 * cost(candidate) <= SLACK * target and candidate <= most:
