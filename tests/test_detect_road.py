@@ -116,7 +116,8 @@ def test_predictions_go_out_as_json_as_coco_and_drawn(run: Path, tmp_path: Path)
         corners = [[*box["low"], *box["high"]] for box in line["boxes"]]
         np.testing.assert_allclose(noted.boxes, np.reshape(corners, (-1, 4)), atol=1e-4)
         drawn = out / line["file"].replace(".json", ".boxes.png")
-        assert Image.open(drawn).size == (320, 240)
+        with Image.open(drawn) as picture:
+            assert picture.size == (320, 240)
 
 
 def test_predictions_in_a_table_count_each_class(run: Path, tmp_path: Path) -> None:

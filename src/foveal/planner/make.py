@@ -182,6 +182,7 @@ def _augment(card: Card, data: DataPart, wish: Wish, why: Reasons) -> AugmentPar
     translate, why["augment.translate"] = of_fit.translate(card, data.size)
     cutout, why["augment.cutout"] = of_fit.cutout(card, data.size)
     why["augment.warp"] = why["augment.gain"] = "only series and sounds run faster or get louder"
+    why["augment.zoom"] = "things nearer or further were not asked for"
     brightness, contrast, why["augment.brightness"] = of_fit.light(card)
     why["augment.contrast"] = why["augment.brightness"]
     why["augment.alternate"] = (

@@ -195,6 +195,8 @@ def reasons(net: NetPart) -> dict[str, str]:
         "net.pool": "one strong sign of an object is enough, wherever it lies",
         "net.votes": "cells have no words that could vote",
         "net.forget": "cells have no words that could be forgotten",
+        "net.looks": "no boxes are to be found",
+        "net.tower": "no boxes are to be found",
         "net.vector": "the head answers itself",
         "net.hidden": "the last fully connected layer reads the pooled features directly",
         "net.dropout": "label smoothing and shifts regularise enough in short trainings",

@@ -126,7 +126,7 @@ def columns(plan: Plan) -> tuple[str, ...]:
 
 def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
     """The answer's cells by column."""
-    cells_: dict[str, Any] = {f"count({k})": n for k, n in answer["counts"].items()}
+    cells_ = {**answer, **{f"count({k})": n for k, n in answer["counts"].items()}}
     cells_["boxes"] = "; ".join(
         f"{b['label']} {b['score']:.3g} {' '.join(f'{v:g}' for v in (*b['low'], *b['high']))}"
         for b in answer["boxes"]

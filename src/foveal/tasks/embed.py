@@ -119,7 +119,7 @@ def columns(plan: Plan) -> tuple[str, ...]:
 
 def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
     """The answer's cells by column."""
-    return {f"e{i}": value for i, value in enumerate(answer["embedding"])}
+    return {**answer, **{f"e{i}": value for i, value in enumerate(answer["embedding"])}}
 
 
 def line(answer: Mapping[str, Any]) -> str:

@@ -62,8 +62,22 @@ def stream(
             where=f"--out {folder}",
             mend="give --out FILE.jsonl or FILE.csv",
         )
+    if folder is not None:
+        _make(folder)
     found = answers(model, inputs, progress, folder)
     return (_plain(answer) for answer in found), model.task.telling, model.plan
+
+
+def _make(folder: Path) -> None:
+    """The folder for answers. Raises: RunError where none can be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"cannot make the folder {folder}: {error.strerror}",
+            where="--out",
+            mend="give a folder that you may write to",
+        ) from error
 
 
 def _plain(answer: Answer) -> Answer:
