@@ -2,12 +2,14 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from foveal import evaluation
 from foveal.card import Skipped
-from foveal.drawing.charts import bar, lines, scatter, ticks, waffle
+from foveal.drawing.charts import COLOURS, bar, lines, scatter, ticks, waffle
 from foveal.drawing.markup import esc, name
 from foveal.drawing.pictures import picture
 from foveal.evaluation.page import page, write_page
@@ -296,3 +298,12 @@ def test_charts_draw_what_they_are_given():
     assert dots.count('class="sure likely"') == 7
     assert dots.count('class="maybe"') == 8
     assert dots.count('class="no"') == 30
+
+
+def test_every_curve_has_a_colour_of_the_page():
+    style = (Path(evaluation.__file__).parent / "page.css").read_text("utf-8")
+    assert all(f".c{i} {{ --own: " in style for i in range(COLOURS))
+    many = {f"class {i}": [(0, 0.0), (1, i / 20)] for i in range(COLOURS + 1)}
+    chart = lines("t", many, "x", share=True)
+    assert chart.count('class="curve c0"') == 2  # colours begin anew
+    assert f"c{COLOURS}" not in chart

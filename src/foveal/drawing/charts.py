@@ -10,6 +10,7 @@ from .markup import esc
 
 WIDTH, HEIGHT = 440, 280
 LEFT, RIGHT, TOP, BOTTOM = 48, 24, 26, 40
+COLOURS = 8  # of curves; the page's style has a rule for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,14 @@ def lines(
     drawn = [_axes(frame, across, share)]
     for i, (word, curve) in enumerate(series.items()):
         path = " ".join(f"{frame.across(x):.1f},{frame.down(y):.1f}" for x, y in _thin(curve))
-        drawn.append(f'<polyline class="curve c{i}" points="{path}"/>')
+        drawn.append(f'<polyline class="curve c{i % COLOURS}" points="{path}"/>')
         end = curve[-1]
         drawn.append(
-            f'<circle class="dot c{i}" cx="{frame.across(end[0]):.1f}" '
+            f'<circle class="dot c{i % COLOURS}" cx="{frame.across(end[0]):.1f}" '
             f'cy="{frame.down(end[1]):.1f}" r="3.5"><title>{esc(word)}</title></circle>'
         )
     key = "".join(
-        f'<li><i class="key c{i}" aria-hidden="true"></i>{esc(w)}</li>'
+        f'<li><i class="key c{i % COLOURS}" aria-hidden="true"></i>{esc(w)}</li>'
         for i, w in enumerate(series)
     )
     return f'{_svg(title, "".join(drawn))}<ul class="keys">{key}</ul>'
