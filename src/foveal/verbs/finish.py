@@ -281,10 +281,12 @@ class Finish:
 
     def _alike(self) -> list[str]:
         """That intervals take test samples for independent, where groups say they are not."""
-        tested = len(self.split.test)
-        if self.survey.groups is None or self._sources(self.split.test) == tested:
+        if self.survey.groups is None:
             return []
-        named, sources = noun(self.survey.card), self._sources(self.split.test)
+        tested, sources = len(self.split.test), self._sources(self.split.test)
+        if sources == tested:
+            return []
+        named = noun(self.survey.card)
         many = "1 group" if sources == 1 else f"{sources} groups"
         return [
             f"the {tested} test {named} come from {many} "

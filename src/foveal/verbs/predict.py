@@ -140,7 +140,6 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
                     kept += [] if own.picture is None else [own.picture(answer, found, plan)]
                     for ending, content in kept:
                         name = _free(_stem(key), ending, taken)
-                        folder.mkdir(parents=True, exist_ok=True)
                         write_bytes(folder / name, content)
                         answer.setdefault("file", name)
                     told.append((key, found.x.shape[1:], _plain(answer)))
