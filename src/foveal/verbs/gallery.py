@@ -14,6 +14,7 @@ from ..card import Skipped
 from ..errors import DataError, RunError
 from ..progress import SILENT, Progress
 from ..record import from_plain, read_json, to_plain, write_bytes, write_json
+from .hold import giving
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,16 +143,10 @@ def save(gallery: Gallery, folder: Path) -> None:
     """Write both files. Raises: RunError when the folder cannot be written."""
     from safetensors.numpy import save as packed
 
-    try:
+    with giving(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(folder / VECTORS, packed({"vectors": np.ascontiguousarray(gallery.vectors)}))
         write_json(folder / FACTS, to_plain(gallery.facts))
-    except OSError as error:
-        raise RunError(
-            f"cannot write to {folder}: {error.strerror}",
-            where="--out",
-            mend="give a folder that you may write to",
-        ) from error
 
 
 def open_gallery(folder: str | Path, model: Model) -> Gallery:

@@ -82,6 +82,19 @@ def writing(run: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def giving(folder: Path | None) -> Iterator[None]:
+    """Around what is written where ``--out`` says. Raises: RunError when it cannot be."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"cannot write to {folder}: {error.strerror}",
+            where="--out",
+            mend="give a folder that you may write to",
+        ) from error
+
+
 def _locked(path: Path) -> int:
     """A descriptor of ``path`` that no other process can lock, with our number in the file."""
     while True:

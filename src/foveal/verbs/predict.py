@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DataError, FovealError, RunError
 from ..progress import SILENT, Progress
+from .hold import giving
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,21 +64,10 @@ def stream(
             mend="give --out FILE.jsonl or FILE.csv",
         )
     if folder is not None:
-        _make(folder)
+        with giving(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     found = answers(model, inputs, progress, folder)
     return (_plain(answer) for answer in found), model.task.telling, model.plan
-
-
-def _make(folder: Path) -> None:
-    """The folder for answers. Raises: RunError where none can be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"cannot make the folder {folder}: {error.strerror}",
-            where="--out",
-            mend="give a folder that you may write to",
-        ) from error
 
 
 def _plain(answer: Answer) -> Answer:
@@ -131,26 +121,21 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
     with progress.bar("predicting", None) as tick:
         for key, found in _samples(inputs, plan.reads, by_line=False):
             tick(1)
-            try:
-                if isinstance(found, FovealError):
-                    raise found
-                answer = {"input": key, **own.answer(ask, found, plan, known)}
-                if folder is not None:
-                    kept = [own.files(answer, found)]
-                    kept += [] if own.picture is None else [own.picture(answer, found, plan)]
-                    for ending, content in kept:
-                        name = _free(_stem(key), ending, taken)
-                        write_bytes(folder / name, content)
-                        answer.setdefault("file", name)
-                    told.append((key, found.x.shape[1:], _plain(answer)))
-            except FovealError as error:
-                answer = {"input": key, "error": error.what}
-            except OSError as error:
-                raise RunError(
-                    f"cannot write to {folder}: {error.strerror}",
-                    where="--out",
-                    mend="give a folder that you may write to",
-                ) from error
+            with giving(folder):
+                try:
+                    if isinstance(found, FovealError):
+                        raise found
+                    answer = {"input": key, **own.answer(ask, found, plan, known)}
+                    if folder is not None:
+                        kept = [own.files(answer, found)]
+                        kept += [] if own.picture is None else [own.picture(answer, found, plan)]
+                        for ending, content in kept:
+                            name = _free(_stem(key), ending, taken)
+                            write_bytes(folder / name, content)
+                            answer.setdefault("file", name)
+                        told.append((key, found.x.shape[1:], _plain(answer)))
+                except FovealError as error:
+                    answer = {"input": key, "error": error.what}
             yield answer
     if folder is not None and own.whole is not None and told:
         whole = own.whole(told, plan)
