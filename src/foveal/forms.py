@@ -13,7 +13,8 @@ class TextPart:
     unit: what a token is. lower: whether capitals count as small letters. words: known tokens,
     the most frequent first; token i has the id i + 2, 0 is padding and 1 any other. affixes:
     lengths of beginnings and endings of a word that have ids too. run: so have runs of two to so
-    many tokens (1 for none). buckets: rows of a table into which these pieces are hashed.
+    many tokens (1 for none). buckets: rows of a table into which these pieces are hashed. shape:
+    whether capitals and digits of a token have an id, too.
     """
 
     unit: Literal["words", "characters", "bytes"]
@@ -22,11 +23,17 @@ class TextPart:
     affixes: tuple[int, ...]
     run: int
     buckets: int
+    shape: bool = False
+
+    @property
+    def pieces(self) -> int:
+        """Ids of one token beside its own: of its beginnings and endings, and of its shape."""
+        return 2 * len(self.affixes) + self.shape
 
     @property
     def rows(self) -> int:
-        """Ids of one token: its own, those of its beginnings and endings, and of runs."""
-        return 2 * len(self.affixes) + max(self.run, 1)
+        """Ids of one token: its own, those of its pieces, and of runs."""
+        return self.pieces + max(self.run, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ One text becomes ``(rows, T)`` numbers, one column per token:
 
 * row 0: the token's own id; 0 is padding, 1 any token that is not in the vocabulary;
 * then its beginnings and endings (of words alone), hashed: what is left of an unknown word;
+* then its shape, where capitals count as small letters: names and numbers still show;
 * then the run of two tokens that ends here, the run of three, ..., hashed.
 
 0 stands where there is no such piece. Hashes depend on nothing but the letters.
@@ -97,7 +98,8 @@ class Coder:
 
     def ids(self, text: str, length: int) -> Ids:
         part = self.part
-        found = [self._one(t) for t in tokens(text, part.unit, part.lower)[:length]]
+        lower = part.lower and not part.shape
+        found = [self._one(t) for t in tokens(text, part.unit, lower)[:length]]
         out = np.zeros((part.rows, length), np.int32)
         if not found:
             out[0, 0] = UNKNOWN  # blanks alone: still a text, of one token that nobody knows
@@ -116,9 +118,10 @@ class Coder:
         """Hash, id and hashed pieces of a token."""
         found = self.known.get(token)
         if found is None:
-            own = self.place.get(token, UNKNOWN)
-            buckets = [_bucket(p, self.part.buckets) for p in self._affixes(token)]
-            found = (_hash(token), own, *buckets)
+            word = token.lower() if self.part.lower else token
+            pieces = [*self._affixes(word), *([shape(token)] if self.part.shape else ())]
+            buckets = [_bucket(p, self.part.buckets) for p in pieces]
+            found = (_hash(word), self.place.get(word, UNKNOWN), *buckets)
             if len(self.known) >= _REMEMBERED:
                 self.known.clear()
             self.known[token] = found
@@ -129,6 +132,15 @@ class Coder:
         for n in self.part.affixes:
             yield f"<{token[:n]}" if len(token) > n else ""
             yield f"{token[-n:]}>" if len(token) > n else ""
+
+
+def shape(token: str) -> str:
+    """What capitals and digits tell of a token, as a piece's name; "" for small letters."""
+    if any(c.isdigit() for c in token):
+        return "\0digits" if token.isdigit() else "\0mixed"
+    if not token[:1].isupper():
+        return ""
+    return "\0CAPITALS" if len(token) > 1 and token.isupper() else "\0Capital"
 
 
 _CODERS: dict[int, Coder] = {}

@@ -54,7 +54,7 @@ class EmbedStem(nn.Module):
                 where="plan.json: data.text",
                 mend='set net.stem to "convolution", or give a text part',
             )
-        pieces, tokens = 2 * len(text.affixes), len(text.words) + 2
+        pieces, tokens = text.pieces, len(text.words) + 2
         self.embed = Embed(tokens, pieces, text.buckets, net.stem_width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
