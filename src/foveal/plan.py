@@ -152,7 +152,7 @@ class FitPart:
     steps: optimiser steps in all. warmup: share of the steps before the peak rate.
     ema: decay per step of the averaged weights, 0 for none. precision: "fp32" or "bf16".
     coarse: share of the steps trained at ``coarse_size`` (0 for none). weights: of each output in
-    the loss; none: all weigh the same.
+    the loss; none: all weigh the same. winograd: wide convolutions in fewer multiplications.
     """
 
     optimiser: Literal["muon", "sgd"]
@@ -173,6 +173,7 @@ class FitPart:
     coarse: float
     coarse_size: tuple[int, ...]
     weights: tuple[float, ...] = ()
+    winograd: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,13 @@
 
 from .activation import ACTIVATIONS, activation
 from .blur import BlurDown, MaxBlurPool
-from .convolution import Convolution, SeparableConvolution, TransposedConvolution, depthwise
+from .convolution import (
+    Convolution,
+    SeparableConvolution,
+    TransposedConvolution,
+    depthwise,
+    tiled,
+)
 from .dense import Dense
 from .drop import DropPath
 from .embed import Embed, Votes, forget
@@ -49,4 +55,5 @@ __all__ = [
     "norm",
     "resize",
     "strided",
+    "tiled",
 ]

@@ -51,6 +51,11 @@ def share(value: float, *, name: str, where: str) -> float:
     return value
 
 
+def beside(per_channel: Tensor, rank: int) -> Tensor:
+    """``(C,)`` as ``(C, 1, ...)``, which meets ``(B, C, *S)``."""
+    return per_channel.view(-1, *[1] * rank)
+
+
 def check_input(x: Tensor, rank: int, channels: int, *, where: str) -> None:
     """Raises: PlanError unless ``x`` is ``(B, channels, *S)`` with ``rank`` axes in S."""
     if x.ndim != rank + 2 or x.shape[1] != channels:

@@ -118,6 +118,7 @@ def fitting(
         device=machine.device,
         coarse=early[0],
         coarse_size=early[1],
+        winograd=machine.winograd,
     )
     why["fit.optimiser"] = (
         "Muon reached the accuracy of Nesterov SGD in two thirds of its time here; norms, biases "
@@ -130,5 +131,6 @@ def fitting(
     why["fit.warmup"] = "a tenth of the steps to reach the peak, then a straight line to zero"
     why["fit.label_smoothing"] = "a tenth of the certainty is spread: better calibrated"
     why["fit.ema"] = "a rate that reaches zero averages by itself"
+    why["fit.winograd"] = machine.why_winograd
     why["fit.coarse"] = why["fit.coarse_size"] = early[2]
     return part

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..layers.convolution import Convolution
+from ..layers.convolution import Convolution, tiled
 from ..layers.memory import channels_last, kernels_channels_last
 
 CHANNELS, EDGE, KERNEL = 64, 28, 3
+WIDE, SMALL = 128, 8  # channels and edge of the layer that tells whether fewer products pay
+GAIN = 1.15  # at which they are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,9 @@ class Machine:
 
     gflops: useful rate of a 64-channel 3x3 convolution, forward and backward, in 10^9 floating
     point operations per second (two per multiply-add), at the precision and layout that won.
-    tried: the rate of every candidate. memory_mb: memory of the device, in 2^20 bytes.
+    tried: the rate of every candidate. winograd: whether wide layers gain by fewer products;
+    wide: their rates without and with them, None where that was not tried. memory_mb: memory
+    of the device, in 2^20 bytes.
     """
 
     device: str
@@ -36,12 +40,25 @@ class Machine:
     gflops: float
     tried: dict[str, float]
     memory_mb: int
+    winograd: bool = False
+    wide: tuple[float, float] | None = None
 
     @property
     def why(self) -> str:
         """One sentence with the figures behind the choice."""
         rates = ", ".join(f"{k} {v:.0f}" for k, v in self.tried.items())
         return f"measured GFLOP/s of a 3x3 convolution, forward and backward: {rates}"
+
+    @property
+    def why_winograd(self) -> str:
+        """One sentence on fewer products, with its figures."""
+        if self.wide is None:
+            return "tried for fp32 on a CPU alone"
+        plain, fewer = self.wide
+        return (
+            f"{WIDE} channels on {SMALL} x {SMALL} cells: {plain:.0f} GFLOP/s the plain way, "
+            f"{fewer:.0f} by Winograd's; from {GAIN:g} times on it is taken"
+        )
 
 
 def measure(device: str = "auto", threads: int | None = None) -> Machine:
@@ -69,6 +86,7 @@ def _measured(device: str, threads: int | None) -> Machine:
     halves = bf16 > 1.1 * fp32
     # Pooling, norms and activations gain from channels-last too, so a tie goes to it.
     last = halves or tried["fp32 channels-last"] > 0.9 * tried["fp32"]
+    wide = None if halves or device.startswith("cuda") else _wide(device, batch)
     return Machine(
         device=device,
         name=_name(device),
@@ -78,7 +96,18 @@ def _measured(device: str, threads: int | None) -> Machine:
         gflops=bf16 if halves else (tried["fp32 channels-last"] if last else tried["fp32"]),
         tried={k: round(v, 1) for k, v in tried.items()},
         memory_mb=_memory(device),
+        winograd=wide is not None and wide[1] > GAIN * wide[0],
+        wide=wide,
     )
+
+
+def _wide(device: str, batch: int) -> tuple[float, float]:
+    """Rates of a wide layer, the plain way and by fewer products."""
+    rates = [
+        _rate(device, batch, False, True, channels=WIDE, edge=SMALL, fewer=fewer)
+        for fewer in (False, True)
+    ]
+    return rates[0], rates[1]
 
 
 def _threads(device: str, batch: int) -> int:
@@ -124,12 +153,24 @@ def median_seconds(work: Callable[[], object], repeats: int, device: str = "cpu"
     return statistics.median(took)
 
 
-def _rate(device: str, batch: int, halves: bool, last: bool, repeats: int = 3) -> float:
-    layer = Convolution(2, CHANNELS, CHANNELS, KERNEL, bias=False).to(device)
-    x = torch.randn(batch, CHANNELS, EDGE, EDGE, device=device)
+def _rate(
+    device: str,
+    batch: int,
+    halves: bool,
+    last: bool,
+    repeats: int = 3,
+    *,
+    channels: int = CHANNELS,
+    edge: int = EDGE,
+    fewer: bool = False,
+) -> float:
+    layer = Convolution(2, channels, channels, KERNEL, bias=False).to(device)
+    x = torch.randn(batch, channels, edge, edge, device=device)
     if last:
         kernels_channels_last(layer)
         x = channels_last(x)
+    if fewer:
+        tiled(layer)
     x.requires_grad_()
     kind = torch.device(device).type
 
@@ -138,7 +179,7 @@ def _rate(device: str, batch: int, halves: bool, last: bool, repeats: int = 3) -
             y: Tensor = layer(x)
         y.float().mean().backward()  # type: ignore[no-untyped-call]
 
-    work_done = 3 * 2 * batch * CHANNELS * CHANNELS * KERNEL * KERNEL * EDGE * EDGE
+    work_done = 3 * 2 * batch * channels * channels * KERNEL * KERNEL * edge * edge
     return work_done / median_seconds(work, repeats, device) / 1e9
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..datasets.augment import augment_both
 from ..datasets.batches import Batches
 from ..grid import Batch
-from ..layers.memory import channels_last, kernels_channels_last
+from ..layers import channels_last, kernels_channels_last, tiled
 from ..layers.resample import resize
 from ..plan import Plan
 from ..progress import SILENT, Progress
@@ -63,6 +63,8 @@ def fit(
     network.to(device)
     if plan.fit.channels_last:
         kernels_channels_last(network)
+    if plan.fit.winograd:
+        tiled(network)
     journey = Journey(network, task, validate, plan, run, len(batches), deadline, progress)
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),

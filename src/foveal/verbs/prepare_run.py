@@ -111,12 +111,14 @@ def pairs_question(plan: Plan, survey: Survey, split: Split) -> Question:
 
 def step_seconds(network: Network, plan: Plan, batches: Batches) -> tuple[float, float]:
     """Seconds of one training step and of one judging pass, per batch, on a copy."""
-    from ..layers.memory import channels_last, kernels_channels_last
+    from ..layers import channels_last, kernels_channels_last, tiled
 
     device = torch.device(plan.fit.device)
     clone = copy.deepcopy(network).to(device)
     if plan.fit.channels_last:
         kernels_channels_last(clone)
+    if plan.fit.winograd:
+        tiled(clone)
     task = task_of(plan)
     truth = truth_of(task.target)
     batch = next(batches.epoch(0))
