@@ -49,7 +49,7 @@ def test_vocabulary_and_pieces_have_reasons():
 
     part, why = text_part(Found("words", "for a reason", Counter(b=2, a=2, c=1), (3, 2)))
     assert part.words == ("a", "b", "c")
-    assert part.rows == 8
+    assert part.rows == 9
     assert "for a reason; 3 of them are known (100.0% of all in training)" in why
     assert text_part(Found("characters", "", Counter(a=1), (1,)))[0].rows == 3
 
@@ -64,7 +64,7 @@ def test_a_plan_for_text_is_whole_and_survives_its_file(planned):
     assert planned.net.stem == "embed"
     assert planned.net.block == "parallel"
     assert planned.data.fit == "ragged"
-    assert planned.data.channels == planned.data.text.rows == 8
+    assert planned.data.channels == planned.data.text.rows == 9
     assert "splendid" in planned.data.text.words
     assert Plan.from_dict(planned.to_dict()) == planned
     for part in ("data", "net", "fit", "augment"):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from foveal.errors import RunError
+from foveal.training import optimiser
 from foveal.training.optimiser import build_optimiser, orthogonal
 from toy import FIT, Net
 
@@ -169,3 +170,15 @@ def test_clear_forgets_gradients():
     assert len(optimiser.gradients()) == len(list(network.parameters()))
     optimiser.clear()
     assert optimiser.gradients() == []
+
+
+@pytest.mark.parametrize("rank", [3, 40])
+def test_iterating_the_products_of_rows_is_the_same(rank):
+    """Also where most singular values are next to nothing."""
+    chance = torch.Generator().manual_seed(2)
+    low = torch.randn(2, 40, rank, generator=chance) @ torch.randn(2, rank, 360, generator=chance)
+    x = low + 1e-4 * torch.randn(2, 40, 360, generator=chance)
+    x = x / x.norm(dim=(1, 2), keepdim=True)
+    exact = optimiser._by_itself(x.double())
+    assert torch.allclose(optimiser._by_gram(x.double()), exact, atol=1e-9)
+    assert torch.allclose(optimiser._by_gram(x).double(), exact, atol=1e-3)

@@ -1,5 +1,6 @@
 """Tokens: laws of the split into tokens, of ids and of hashed pieces."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -11,6 +12,7 @@ from foveal.datasets.tokens import (
     counted,
     excerpt,
     ids,
+    shape,
     text_of,
     tokens,
     vocabulary,
@@ -65,6 +67,34 @@ def test_unknown_words_keep_their_beginnings_and_endings():
     assert one[3, 0] == other[3, 0] > 0
     assert one[2, 0] != other[2, 0]  # -ked, -ker
     assert numbers("cat")[1:, 0].tolist() == [0] * 5  # no longer than its beginnings
+
+
+@pytest.mark.parametrize(
+    ("token", "found"),
+    [
+        ("cat", ""),
+        ("Cat", "\0Capital"),
+        ("A", "\0Capital"),
+        ("NASA", "\0CAPITALS"),
+        ("1984", "\0digits"),
+        ("5th", "\0mixed"),
+        ("?", ""),
+    ],
+)
+def test_shapes_of_tokens(token, found):
+    assert shape(token) == found
+
+
+def test_capitals_have_an_id_beside_the_word_of_small_letters():
+    part = dataclasses.replace(PART, shape=True)
+    assert part.rows == PART.rows + 1
+    place = part.pieces
+    small, name, loud = (numbers(t, part)[:, 0] for t in ("cat", "Cat", "CAT"))
+    assert small[0] == name[0] == loud[0] == FIRST + 1
+    assert small[place] == 0 < name[place] != loud[place] > 0
+    others = [i for i in range(part.rows) if i != place]
+    assert (small[others] == loud[others]).all()
+    assert (numbers("Cat")[:, 0] == numbers("cat")[:, 0]).all()  # not asked for
 
 
 def test_runs_know_their_order_and_their_place():

@@ -30,6 +30,7 @@ TILES = (2, 3, 4, 6)  # cells of a tile along an axis
 MOST = 150  # points of a tile in all: more lose digits, too
 MOVED = 60.0  # operations in whose time one number is moved (measured, two Xeon cores)
 PLAIN = 1.15  # of the plain way against products of matrices, for the same operations
+WORTH = 0.75  # share of the plain way's time from which tiles are taken
 CACHED = 8 << 20  # bytes of a group of samples in all its forms
 
 Shape = tuple[int, ...]
@@ -122,7 +123,7 @@ def tile_for(size: Shape, kernel: Shape, inputs: int, outputs: int) -> Shape | N
     tilings = [t for t in tilings if prod(t.points) <= MOST]
     best = min(tilings, key=lambda t: t.work(inputs, outputs), default=None)
     plain = prod(size) * (PLAIN * 2 * prod(kernel) * inputs * outputs + MOVED * (inputs + outputs))
-    return None if best is None or best.work(inputs, outputs) > plain else best.tile
+    return None if best is None or best.work(inputs, outputs) > WORTH * plain else best.tile
 
 
 def convolve(x: Tensor, weight: Tensor, tile: Shape) -> Tensor:

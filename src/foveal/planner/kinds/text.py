@@ -20,7 +20,7 @@ TRIED = 500  # texts that tell what a token is
 WORD_LONG = 16  # letters between two blanks on average, above which blanks part no words
 RARE = 0.05  # share of characters that are hardly ever seen, above which bytes are better
 AFFIXES = (3, 4, 5)
-SEEN = 70_000  # texts that training sees in all, where passes are between these two
+SEEN = 60_000  # texts that training sees in all, where passes are between these two
 PASSES = (6.0, 16.0)
 Unit = Literal["words", "characters", "bytes"]
 
