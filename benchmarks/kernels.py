@@ -2,6 +2,8 @@
 
     python benchmarks/kernels.py [--repeat 7] [--batch 16]
 
+Last, wide layers the plain way and by fewer multiplications (`layers/winograd.py`), in turns.
+
 For each rank the path that Foveal takes (`layers.Convolution` in channels-last memory) and the
 ways it avoids, forward and backward, per core: CPU seconds of one thread, medians. Nothing is
 asserted; the figures are for people.
@@ -10,6 +12,7 @@ asserted; the figures are for people.
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import os
 import statistics
@@ -20,11 +23,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from foveal.layers import Convolution, channels_last, kernels_channels_last
+from foveal.layers import Convolution, channels_last, kernels_channels_last, tiled
+from foveal.layers.winograd import tile_for
 
 # About as many multiply-adds in each rank: 64 channels, a few thousand cells.
 SHAPES = {1: ((3136,), 7), 2: ((56, 56), 3), 3: ((14, 14, 16), 3)}
 CHANNELS = 64
+# Inputs, outputs and cells of layers behind the first stages of a network.
+WIDE = [
+    (128, 128, (8, 8)),
+    (128, 256, (8, 8)),
+    (256, 256, (4, 4)),
+    (256, 256, (16, 16)),
+    (128, 128, (8, 8, 8)),
+    (256, 256, (4, 4, 4)),
+]
 
 Work = Callable[[], Tensor]
 
@@ -88,6 +101,31 @@ def slices(batch: int) -> Work:
     return work
 
 
+def wide(batch: int, repeat: int) -> None:
+    """Seconds of both ways, forward and backward, in turns: medians and their ratio."""
+    for inputs, outputs, size in WIDE:
+        rank = len(size)
+        if tile_for(size, (3,) * rank, inputs, outputs) is None:
+            print(f"{inputs} to {outputs} channels on {size}: the plain way is taken")
+            continue
+        plain = kernels_channels_last(Convolution(rank, inputs, outputs, 3, bias=False))
+        fewer = tiled(copy.deepcopy(plain))
+        x = channels_last(torch.randn(batch, inputs, *size)).requires_grad_()
+        took: dict[bool, list[float]] = {False: [], True: []}
+        for turn in range(repeat + 1):
+            for layer in (plain, fewer):
+                start = time.process_time()
+                layer(x).mean().backward()
+                if turn:
+                    took[layer.tiled].append(time.process_time() - start)
+        before, after = (1e3 * statistics.median(took[key]) for key in (False, True))
+        cells = " x ".join(map(str, size))
+        print(
+            f"fp32  {inputs} to {outputs} channels on {cells} cells: plain {before:.0f} ms, "
+            f"fewer products {after:.0f} ms, {before / after:.2f} times as fast"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeat", type=int, default=7, help="runs of which the median is shown")
@@ -116,6 +154,7 @@ def main() -> None:
         for name, value in found.items():
             kind = "bf16" if bf16 else "fp32"
             print(f"{kind}  {name:<24} {value:>7.0f} GFLOP/s {value / base:>6.2f}")
+    wide(8 * asked.batch, asked.repeat)
 
 
 if __name__ == "__main__":
