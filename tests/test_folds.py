@@ -1,4 +1,4 @@
-"""Folds: they are disjoint, cover everything, tear no group, and hold each class in equal shares."""
+"""Folds: disjoint, covering everything, tearing no group, with each class in equal shares."""
 
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from foveal.datasets.folds import AWAY, dealt, folds, of_all, of_fold
 from foveal.datasets.layouts import from_arrays
 from foveal.datasets.survey import survey
+from foveal.datasets.targets import brought
 from foveal.errors import PlanError
 from foveal.evaluation.folds import figures_of, fold_table, spread_of
 from foveal.report import Report, Score
@@ -94,7 +95,9 @@ def test_a_fold_is_a_survey_of_its_own():
         assert own.card.counts == {"train": (18, 18, 18), "test": (6, 6, 6)}
         assert own.store is seen.store
         tested.append(np.flatnonzero(own.parts == 2))
-        np.testing.assert_array_equal(np.flatnonzero(own.parts == 0), np.flatnonzero(fold != number))
+        np.testing.assert_array_equal(
+            np.flatnonzero(own.parts == 0), np.flatnonzero(fold != number)
+        )
     assert sorted(np.concatenate(tested)) == list(range(72))
 
 
@@ -112,7 +115,7 @@ def test_a_given_test_part_stays_away_and_validation_is_dealt_out():
 
 def test_numbers_are_measured_on_what_a_fold_learns_from():
     x, y = shades()
-    seen = survey(from_arrays(x, y.astype(float) * 10), remember=False)
+    seen = survey(brought(from_arrays(x, y * 10), "numbers"), remember=False)
     fold = np.where(y == 2, 1, 0)
     (number,) = of_fold(seen, fold, 1).card.numbers
     assert (number.mean, number.std) == (5.0, 5.0)
@@ -143,7 +146,9 @@ def report_of(value, rows):
 
 
 def test_the_table_holds_each_fold_their_mean_and_spread():
-    one = report_of(0.6, [{"name": "cat", "count": 2, "f1": 0.5, "iou": {"value": 0.2, "low": 0.1}}])
+    one = report_of(
+        0.6, [{"name": "cat", "count": 2, "f1": 0.5, "iou": {"value": 0.2, "low": 0.1}}]
+    )
     two = report_of(0.8, [{"name": "cat", "count": 1, "f1": 0.7, "iou": None}])
     pooled = report_of(0.7, [{"name": "cat", "f1": 0.6}])
     table = fold_table([one, two], "per_class", pooled.test, pooled.details)
