@@ -57,7 +57,7 @@ def test_pictures_in_classes_from_folder_to_model(tmp_path):
     assert report.folds["judged"] == "out of fold"
     assert [one["test"] for one in report.folds["each"]] == [24, 24, 24]
     assert report.folds["pooled"]["accuracy"]["value"] == report.test["accuracy"].value
-    keys = [key for part in members_of(run, 3) for key in tested_keys(part.run)]
+    keys = [key for part in members_of(run, 3) for key in keys_judged(part.run)]
     assert sorted(keys) == sorted(
         f"{name}/{p.name}" for name in CLASSES for p in (data / name).iterdir()
     )
@@ -92,7 +92,7 @@ def test_pictures_in_classes_from_folder_to_model(tmp_path):
     assert (run / "fold-2" / "report.html").exists()
 
 
-def tested_keys(run):
+def keys_judged(run):
     """Names of the samples that a fold was judged on, worked out anew."""
     whole = run.parent
     data = Source.from_dict(read_json(whole / "source.json"))
@@ -121,7 +121,7 @@ def test_the_members_share_one_cache_and_one_plan(tmp_path):
 def test_masks_in_any_rank(tmp_path, rank):
     data = files(tmp_path / "set", rank, count=20)
     run = tmp_path / "run"
-    report = foveal.train(data, epochs=10, folds=2, out=run, changes=net_for(rank))
+    report = foveal.train(data, epochs=25, folds=2, out=run, changes=net_for(rank))
     assert report.test["iou"].value > 0.6
     rows = report.folds["mean_rows"]
     assert set(rows) == {"background", "foreground"}
@@ -257,7 +257,7 @@ def test_a_stopped_command_says_how_to_go_on(tmp_path):
 def test_the_command_prints_every_fold(tmp_path):
     folders(tmp_path / "set", *shades())
     words = ("train", "set", "--folds", 2, "--epochs", 1, "--out", "run", "--json", *edits())
-    done = command(*words, cwd=tmp_path)
+    done = command(*words, cwd=tmp_path, limit=300)
     report = strict(done.stdout)
     assert report["folds"]["count"] == 2
     assert "fold 2 of 2" in done.stderr
