@@ -21,6 +21,7 @@ from .options import (
     Changes,
     Data,
     Epochs,
+    Folds,
     Group,
     Json,
     Run,
@@ -147,6 +148,7 @@ def train(
     test: Test = None,
     budget: Budget = None,
     epochs: Epochs = None,
+    folds: Folds = 0,
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder of the new run.")] = None,
     seed: Seed = 0,
     symmetry: Symmetry = "auto",
@@ -161,7 +163,7 @@ def train(
     span, edits = span_of(budget, epochs), edits_of(changes)
     if (data is None) == (resume is None):
         raise usage("give DATA to train on, or --resume RUN to go on with a run; not both")
-    if resume is not None and (test, budget, epochs, out, changes) != (None,) * 5:
+    if resume is not None and (test, budget, epochs, out, changes, folds) != (None,) * 5 + (0,):
         raise usage("a resumed run keeps its own plan; give --resume RUN alone")
     with door(reuse_memory=True) as progress:
         from .tables import show_report
@@ -181,6 +183,7 @@ def train(
                 test=test,
                 budget=span,
                 epochs=epochs,
+                folds=folds,
                 out=out,
                 seed=seed,
                 symmetry=symmetry,

@@ -33,7 +33,18 @@ Group = Annotated[
     typer.Option(help="Keep what belongs together on one side of the split, or do not."),
 ]
 Budget = Annotated[
-    str | None, typer.Option(help="Time for the whole command: 90s, 10m, 1h30m.", metavar="TIME")
+    str | None,
+    typer.Option(
+        help="Time for the whole command, with --folds for each fold: 90s, 10m, 1h30m.",
+        metavar="TIME",
+    ),
+]
+Folds = Annotated[
+    int,
+    typer.Option(
+        metavar="K",
+        help="Cross-validate: K runs, each judged on its own part and kept together as one model.",
+    ),
 ]
 Epochs = Annotated[
     float | None, typer.Option(metavar="N", help="Passes over the data, instead of a budget.")

@@ -191,6 +191,8 @@ class Plan:
 
     ``why["net.widths"]`` holds one sentence per number; an edited number says "set by you".
     ``budget`` is the whole command's time in seconds, None when epochs were given.
+    ``folds``: so many networks of this plan answer together, each with a budget of its own; 0
+    for one.
     """
 
     task: str
@@ -206,6 +208,7 @@ class Plan:
     why: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
     numbers: tuple[Number, ...] = ()
+    folds: int = 0
 
     @property
     def rank(self) -> int:
@@ -259,7 +262,7 @@ def _edit(values: dict[str, Any], key: str, text: str) -> None:
     known = [
         f"{p}.{n}" if isinstance(v, dict) else p
         for p, v in values.items()
-        if p not in {"why", "version", "classes", "numbers", "axes"}
+        if p not in {"why", "version", "classes", "numbers", "axes", "folds"}
         for n in (v if isinstance(v, dict) else [p])
     ]
     if key not in known:

@@ -27,6 +27,9 @@ class Report:
     validation part and makes answers honest (a temperature, thresholds, half widths), and how well
     that held. cost: seconds, samples_per_second, peak_memory_mb, macs_per_sample,
     fraction_of_peak, device, threads, precision.
+    folds: of a cross-validation (evaluation/folds.py), "judged" among it: "out of fold" where
+    ``test`` is of all answers that folds gave for their own parts, "test part" where it is of a
+    part that the data brought.
     """
 
     task: str
@@ -40,6 +43,7 @@ class Report:
     invariance: dict[str, Any] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    folds: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         return to_plain(self)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 16
 MOST_NAMES = 5
+MOST_FOLDS = 8
 PARTS = ("data", "augment", "net", "fit", "judge")
 
 
@@ -89,7 +90,11 @@ def show_report(report: Report) -> None:
         for part in ("train", "validation", "test")
         if isinstance(report.data.get(part), int)
     )
+    if report.folds.get("judged") == "out of fold":
+        used = f"{report.data['test']:,}, each judged by a network that had never met it"
     _facts(out, {**facts, "samples": used, "cost": _cost(report.cost)})
+    if report.folds:
+        _folds(out, report.folds)
     for reason, count in report.data.get("skipped", {}).items():
         out.print(clean(f"skipped {count}: {reason}"), style="yellow")
     for doubt in report.doubts:
@@ -113,6 +118,33 @@ def _facts(out: Console, facts: dict[str, str]) -> None:
     for name, fact in facts.items():
         if fact:
             out.print(clean(f"  {name:<{width}}  {fact}"), soft_wrap=True)
+
+
+def _folds(out: Console, folds: dict[str, Any]) -> None:
+    """Every score in every fold, and of each class those figures that are scores as well."""
+    from rich.table import Table
+
+    each = folds["each"] if folds["count"] <= MOST_FOLDS else []
+    table = Table(box=None, pad_edge=False)
+    table.add_column("folds", overflow="fold")
+    for name in (*(str(one["fold"]) for one in each), "mean ± spread", "pooled"):
+        table.add_column(name, justify="right")
+    for key, mean in folds["mean"].items():
+        values = [one["scores"].get(key, {}).get("value") for one in each]
+        pooled = folds["pooled"].get(key, {}).get("value")
+        table.add_row(clean(key), *_row(values, mean, pooled))
+    for row, means in list(folds["mean_rows"].items())[:MOST_CLASSES]:
+        for key in [key for key in means if key in folds["mean"]]:
+            values = [one["rows"].get(row, {}).get(key) for one in each]
+            pooled = folds["pooled_rows"].get(row, {}).get(key)
+            name = clean(f"{key} of {row}")
+            table.add_row(name, *_row(values, means[key], pooled))
+    out.print(table)
+
+
+def _row(values: list[Any], mean: dict[str, float], pooled: float | None) -> list[str]:
+    *shown, last = ("" if v is None else f"{v:.4f}" for v in (*values, pooled))
+    return [*shown, f"{mean['mean']:.4f} ± {mean['spread']:.4f}", last]
 
 
 def _sizes(card: Card) -> str:

@@ -58,11 +58,8 @@ def split(
     _check(len(given[0]), shares, (validation, test))
     pool = given[0]
     side = np.zeros(len(pool), np.int8)
-    alike = hashes[pool] if groups is None else together(hashes[pool], groups[pool])
-    strata = labels[pool]
-    if apart and _within(strata, alike):
-        strata = np.zeros_like(strata)
-    found, members = _groups(strata, alike, seed)
+    here = None if groups is None else groups[pool]
+    found, members = drawn_groups(labels[pool], hashes[pool], here, seed, apart=apart)
     counts = [min(share * len(pool), cap) for share in shares]
     for name, rows in _quotas(found, counts, coarse=groups is not None):
         side[np.isin(members, rows)] = name
@@ -115,16 +112,34 @@ def _within(labels: NDArray[np.int32], alike: NDArray[np.uint64]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Groups:
+class Groups:
     """Samples that stay together, in the order of drawing. ``label`` is their commonest."""
 
     label: NDArray[np.int32]
     count: Rows
 
 
+def drawn_groups(
+    labels: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+    groups: NDArray[np.int64] | None,
+    seed: int,
+    *,
+    apart: bool = False,
+) -> tuple[Groups, Rows]:
+    """What stays together, in a seeded order, and which of these each row belongs to, ``(N,)``.
+
+    The arguments are those of `split`.
+    """
+    alike = hashes if groups is None else together(hashes, groups)
+    if apart and _within(labels, alike):
+        labels = np.zeros_like(labels)
+    return _groups(labels, alike, seed)
+
+
 def _groups(
     labels: NDArray[np.int32], hashes: NDArray[np.uint64], seed: int
-) -> tuple[_Groups, Rows]:
+) -> tuple[Groups, Rows]:
     """Groups of equal hashes in a seeded order, and the group of each row."""
     values, member, count = np.unique(hashes, return_inverse=True, return_counts=True)
     kinds, kind = np.unique(labels, return_inverse=True)
@@ -136,10 +151,10 @@ def _groups(
     order = np.argsort(_mixed(values, seed), kind="stable")
     place = np.empty(len(values), np.int64)
     place[order] = np.arange(len(values))
-    return _Groups(label[order], count[order].astype(np.int64)), place[member]
+    return Groups(label[order], count[order].astype(np.int64)), place[member]
 
 
-def _quotas(groups: _Groups, counts: list[float], *, coarse: bool) -> list[tuple[int, Rows]]:
+def _quotas(groups: Groups, counts: list[float], *, coarse: bool) -> list[tuple[int, Rows]]:
     """Groups for test (2) and validation (1): ``counts`` rows each, spread over the classes."""
     classes, member = np.unique(groups.label, return_inverse=True)
     sizes = np.bincount(member, groups.count, len(classes)).astype(np.int64)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..datasets.cache import batched
 from ..grid import Batch, Sample
+from ..networks.ensemble import Ensemble
 from ..plan import Plan
 from ..tasks import Ask, Calibration, Task, briefly
 
@@ -167,6 +168,9 @@ def _answered(
 def _answer(
     network: nn.Module, batch: Batch, views: Sequence[View], device: torch.device
 ) -> Tensor:
+    if isinstance(network, Ensemble):  # each member looks at every view before they join
+        each = [_answer(member, batch, views, device) for member in network.members]
+        return network.join(torch.stack(each))
     x = batch.x.to(device, non_blocking=True)
     mask = None if batch.mask is None else batch.mask.to(device, non_blocking=True)
     total = torch.zeros((), device=device)

@@ -75,6 +75,8 @@ class Judging:
             says of the learned ones (a gallery)? None where never.
         floor: calibration, identities in a gallery -> the score from which on a name is said;
             None where answers are no vectors to compare.
+        rows: the key of ``Judged.details`` with a row per class or number: its "name", and
+            figures, each with "value" or as it is.
     """
 
     main: str
@@ -87,6 +89,7 @@ class Judging:
     baselines: Callable[[Question, Plan], tuple[Baseline, ...]]
     recalls: Callable[[NDArray[Any], NDArray[Any]], bool] | None = None
     floor: Callable[[Calibration, int], float | None] | None = None
+    rows: str = "per_class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,9 @@ class Task:
             classes that training never met, and other data may bring such. "" where samples part.
         start: network, raw samples ``(N, C, *S)`` and targets of the training part, plan ->
             nothing; gives the network better first weights. None where chance will do.
+        joined: raw of several networks ``(M, B, ...)``, plan, calibration -> raw ``(B, ...)``
+            whose ``finish`` is the mean of the ``finish`` of each. None where there is no mean.
+        alone: why there is none, where ``joined`` is None; "" where there is.
 
     Targets of a kind that lies on the grid (datasets/truths/) come to ``encode`` and ``loss`` as
     stored: of masks ``(B, *S)`` uint8 with `VOID`. A head whose ``every_stage`` is true is called
@@ -172,6 +178,8 @@ class Task:
     own: Own | None = None
     apart: str = ""
     start: Callable[[Any, Tensor, Tensor, Plan], None] | None = None
+    joined: Callable[[Tensor, Plan, Calibration], Tensor] | None = None
+    alone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

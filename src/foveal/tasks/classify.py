@@ -15,6 +15,7 @@ from ..card import Card
 from ..errors import DataError, PlanError
 from ..find import nearest
 from ..grid import Axis, Grid, Sample
+from ..networks.ensemble import log_mean
 from ..networks.head import planned_head
 from ..plan import Plan
 from . import Calibration, Judging, Task, Telling
@@ -89,6 +90,12 @@ def finish(raw: Tensor, plan: Plan, calibration: Calibration) -> Tensor:
     raw = raw if raw.dtype == torch.float64 else raw.float()
     temperature = float(calibration.get("temperature", 1.0))
     return (raw / temperature).softmax(-1)
+
+
+def joined(raws: Tensor, plan: Plan, calibration: Calibration) -> Tensor:
+    """Raw answers that say the mean of the probabilities, ``(M, B, K) -> (B, K)``."""
+    temperature = float(calibration.get("temperature", 1.0))
+    return temperature * log_mean((raws / temperature).log_softmax(-1))
 
 
 def decode(done: Tensor, plan: Plan) -> list[str]:
@@ -186,4 +193,5 @@ TASK = Task(
         sections=sections,
         terms=TERMS,
     ),
+    joined=joined,
 )

@@ -187,6 +187,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        rows="classes",
     ),
     telling=Telling(
         answers=answers,
@@ -201,4 +202,5 @@ TASK = Task(
     brief=brief,
     sized=sized,
     own=Own(answer, tally, files, drawn, picture, whole),
+    alone="boxes of several networks are lists of unlike length, which have no mean",
 )

@@ -180,4 +180,5 @@ TASK = Task(
         sections=sections,
         terms=TERMS,
     ),
+    alone="vectors of networks trained apart lie in unlike spaces, so that they have no mean",
 )

@@ -16,6 +16,7 @@ from ..card import Card
 from ..errors import DataError, PlanError
 from ..find import nearest
 from ..grid import Axis, Grid, Sample
+from ..networks.ensemble import log_mean
 from ..networks.head import planned_head
 from ..plan import Plan, replace_part
 from . import Calibration, Judging, Task, Telling
@@ -111,6 +112,18 @@ def finish(raw: Tensor, plan: Plan, calibration: Calibration) -> Tensor:
     return raw.sigmoid()
 
 
+def joined(raws: Tensor, plan: Plan, calibration: Calibration) -> Tensor:
+    """Raw answers that say the mean of the probabilities, ``(M, B, K) -> (B, K)``."""
+    known = "slope" in calibration
+    slope, shift = (
+        torch.tensor(calibration[key] if known else plain).to(raws)
+        for key, plain in (("slope", 1.0), ("shift", 0.0))
+    )
+    odds = raws * slope + shift
+    odds = log_mean(F.logsigmoid(odds)) - log_mean(F.logsigmoid(-odds))
+    return (odds - shift) / slope
+
+
 def decode(done: Tensor, plan: Plan) -> list[tuple[str, ...]]:
     """The classes that are more probable than not."""
     return [
@@ -183,6 +196,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        rows="per_label",
     ),
     telling=Telling(
         answers=answers,
@@ -194,4 +208,5 @@ TASK = Task(
         sections=sections,
         terms=TERMS,
     ),
+    joined=joined,
 )

@@ -190,6 +190,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        rows="numbers",
     ),
     telling=Telling(
         answers=answers,
@@ -201,4 +202,5 @@ TASK = Task(
         sections=sections,
         terms=TERMS,
     ),
+    joined=lambda raws, plan, calibration: raws.mean(0),
 )

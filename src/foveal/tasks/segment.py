@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..card import Card
 from ..errors import DataError, PlanError
 from ..grid import Axis, Grid, Sample
+from ..networks.ensemble import log_mean
 from ..plan import Plan
 from ..target import VOID
 from . import Calibration, Judging, Own, Task, Telling
@@ -92,6 +93,11 @@ def loss(raw: Tensor, target: Tensor, mask: Tensor | None, plan: Plan) -> Tensor
 def finish(raw: Tensor, plan: Plan, calibration: Calibration) -> Tensor:
     """Probabilities ``(B, K, *S)``."""
     return (raw if raw.dtype == torch.float64 else raw.float()).softmax(1)
+
+
+def joined(raws: Tensor, plan: Plan, calibration: Calibration) -> Tensor:
+    """Raw answers that say the mean of the probabilities, ``(M, B, K, *S) -> (B, K, *S)``."""
+    return log_mean(raws.log_softmax(2))
 
 
 def decode(done: Tensor, plan: Plan) -> list[Any]:
@@ -207,4 +213,5 @@ TASK = Task(
     brief=brief,
     sized=sized,
     own=Own(answer=answer, tally=tally, files=files, drawn=drawn),
+    joined=joined,
 )

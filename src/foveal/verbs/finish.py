@@ -41,7 +41,9 @@ from ..tasks import Answers, Calibration, Task
 from ..training import checkpoint
 from .costs import spent
 from .hold import writing
+from .kept import save_answers
 from .prepare_run import baseline_seconds, pairs_question, part, task_of
+from .sources import alike, groups_of
 
 if TYPE_CHECKING:
     from ..datasets.batches import Batches
@@ -89,8 +91,11 @@ class Finish:
         """The task that the plan names."""
         return task_of(self.plan)
 
-    def judge(self, network: nn.Module, history: History) -> Report:
-        """Weights, calibration, test answers, baselines, report: written to the run folder."""
+    def judge(self, network: nn.Module, history: History, *, keep: bool = False) -> Report:
+        """Weights, calibration, test answers, baselines, report: written to the run folder.
+
+        keep: the answers on the test part and those of baselines too.
+        """
         self._choose(network, history)
         self._balance(network)
         with writing(self.run):
@@ -99,14 +104,11 @@ class Finish:
         calibrate = self.task.judging.calibrate
         calibration = calibrate(*self._said(network, held), self.plan)
         self.progress.say("judging on the test part, for the first and only time")
-        test = Answers(
-            *self._tested(network, tested, calibration),
-            [self.survey.key(int(row)) for row in tested],
-            self._picture,
-            noun(self.survey.card),
-            known=self._known(network),
-            pair=None if self.task.own is None else partial(self._pair, network, calibration),
-        )
+        test = self.answers(network, calibration)
+        baselines = self.baselines()
+        if keep:
+            with writing(self.run):
+                save_answers(self.run, test, baselines)
         report = summarise(
             self.task,
             self.survey.card,
@@ -114,24 +116,37 @@ class Finish:
             test,
             calibration=calibration,
             sizes={"train": len(self.split.train), "validation": len(held), "test": len(tested)},
-            baselines=self._baselines(),
+            baselines=baselines,
             history=history.of("validation"),
             cost=spent(self.plan, self.task, history),
-            groups=self._groups(),
+            groups=groups_of(self.survey, self.split),
         )
         report = self._with_motion(report, network, test, calibration)
-        report = dataclasses.replace(report, doubts=(*report.doubts, *self._alike()))
+        alike_told = alike(self.survey, tested)
+        report = dataclasses.replace(report, doubts=(*report.doubts, *alike_told))
         seconds = round(time.monotonic() - self.started, 2)
-        report = dataclasses.replace(
-            report,
-            cost={**report.cost, "seconds": seconds},
-            details={**report.details, "run": str(self.run)},
-        )
+        return self.written(dataclasses.replace(report, cost={**report.cost, "seconds": seconds}))
+
+    def written(self, report: Report) -> Report:
+        """The report, with its page and the name of its folder, as it is written there."""
+        report = dataclasses.replace(report, details={**report.details, "run": str(self.run)})
         with writing(self.run):
             page = self.run / "report.html"
             write_page(report, self.survey.card, self.plan, self.task, page)
             write_json(self.run / "report.json", report.to_dict())
         return report
+
+    def answers(self, network: nn.Module, calibration: Calibration) -> Answers:
+        """What the network says of the test part."""
+        tested = self.split.test
+        return Answers(
+            *self._tested(network, tested, calibration),
+            [self.survey.key(int(row)) for row in tested],
+            self.picture,
+            noun(self.survey.card),
+            known=self._known(network),
+            pair=None if self.task.own is None else partial(self.pair, network, calibration),
+        )
 
     def _choose(self, network: nn.Module, history: History) -> None:
         """The best weights instead of the last, when they were better by more than luck."""
@@ -184,14 +199,14 @@ class Finish:
     def _sample(self, row: int) -> Sample:
         return self.survey.listing.read(int(self.survey.usable[row]))
 
-    def _pair(self, network: nn.Module, known: Calibration, at: int) -> tuple[str, str]:
+    def pair(self, network: nn.Module, known: Calibration, at: int) -> tuple[str, str]:
         """Truth and answer of the test sample at a position, drawn over it."""
         own, sample = self.task.own, self._sample(int(self.split.test[at]))
         assert own is not None, "asked only of tasks whose answers have places"
         said = own.answer(asker(network, self.plan), sample, self.plan, known)
         return own.drawn(sample.y, sample, self.plan), own.drawn(said, sample, self.plan)
 
-    def _picture(self, at: int) -> str:
+    def picture(self, at: int) -> str:
         """The test sample at a position, drawn as the network sees it; the words of a text."""
         if self.plan.data.text is not None:
             return excerpt(self._read(self.split.test[at]))
@@ -228,7 +243,7 @@ class Finish:
             details={**report.details, "verdict": [*report.details["verdict"], told]},
         )
 
-    def _baselines(self) -> tuple[Baseline, ...]:
+    def baselines(self) -> tuple[Baseline, ...]:
         train, test = self.split.train, self.split.test
         text = self.plan.data.text
         if text is not None:
@@ -262,34 +277,3 @@ class Finish:
     def _read(self, row: np.int64) -> NDArray[Any]:
         """The values of a sample as they were read from its file."""
         return self.survey.listing.read(int(self.survey.usable[row])).x
-
-    def _groups(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "exact_duplicates": self.survey.card.duplicate_count,
-            "rule": "exact copies stay on one side of a split that Foveal draws",
-        }
-        if self.survey.groups is not None:
-            parts = ("train", "validation", "test")
-            found["groups"] = {name: self._sources(getattr(self.split, name)) for name in parts}
-        return found
-
-    def _sources(self, rows: NDArray[np.int64]) -> int:
-        """How many groups ``rows`` come from; a row of none is one by itself."""
-        assert self.survey.groups is not None, "only a set with groups is asked"
-        here = self.survey.groups[rows]
-        return len(np.unique(here[here >= 0])) + int((here < 0).sum())
-
-    def _alike(self) -> list[str]:
-        """That intervals take test samples for independent, where groups say they are not."""
-        if self.survey.groups is None:
-            return []
-        tested, sources = len(self.split.test), self._sources(self.split.test)
-        if sources == tested:
-            return []
-        named = noun(self.survey.card)
-        many = "1 group" if sources == 1 else f"{sources} groups"
-        return [
-            f"the {tested} test {named} come from {many} "
-            f"({self.survey.card.why.get('groups', 'told by the data')}); those of one group are "
-            "alike, so the true intervals are wider than the ones given"
-        ]

@@ -27,6 +27,7 @@ def fit(
     group: str = "auto",
     budget: str | float | None = "5m",
     epochs: float | None = None,
+    folds: int = 0,
     out: str | Path | None = None,
     seed: int = 0,
     symmetry: str = "auto",
@@ -44,6 +45,7 @@ def fit(
         task: what to learn; "auto" reads it off the targets. target, group: as for `train`; for a
             path only.
         budget: time for everything, as "5m", "90s" or seconds; ignored when ``epochs`` is given.
+        folds: as for `train`: so many networks answer as one model, each within the budget.
         out: the run folder; a new temporary one when None.
 
     Raises: DataError, PlanError with how to mend.
@@ -52,7 +54,7 @@ def fit(
 
     started = time.monotonic()
     limit = None if epochs is not None or budget is None else seconds(budget)
-    wish = Wish(task, limit, epochs, seed, symmetry, changes or {})
+    wish = Wish(task, limit, epochs, seed, symmetry, changes or {}, folds)
     source = None
     if isinstance(data, str | Path):
         _alone(data, y, x_test, y_test)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..networks.build import Network
+    from ..networks.ensemble import Ensemble
     from ..tasks import Task
 
 
@@ -78,7 +79,7 @@ class Prediction:
 class Model:
     """What `fit` gives and `load` reads: ask it with `predict`, judge it with `evaluate`."""
 
-    network: Network
+    network: Network | Ensemble
     plan: Plan
     card: Card
     report: Report
@@ -168,14 +169,18 @@ def load(run: str | Path) -> Model:
     from ..layers.memory import kernels_channels_last
     from ..networks.build import build  # after the check: a mistyped folder costs no seconds
     from ..networks.weights import load_weights
-    from .prepare_run import task_of
+    from .prepare_run import empty_ensemble, task_of
 
     plan = Plan.from_dict(read_json(folder / "plan.json"), str(folder / "plan.json"))
     _check(plan, folder)
     plan = here(plan)
     card = Card.from_dict(read_json(folder / "card.json"), str(folder / "card.json"))
     report = Report.from_dict(read_json(folder / "report.json"), str(folder / "report.json"))
-    network = build(plan, task_of(plan).head(plan, plan.net.features, None))
+    network: Network | Ensemble
+    if plan.folds:
+        network = empty_ensemble(plan, report.calibration)
+    else:
+        network = build(plan, task_of(plan).head(plan, plan.net.features, None))
     load_weights(network, folder / "weights.safetensors")
     if plan.fit.channels_last:  # as it was judged: another layout rounds differently
         kernels_channels_last(network)
@@ -199,12 +204,19 @@ def _check(plan: Plan, folder: Path) -> None:
     Raises: RunError naming the file that does not fit.
     """
     from .. import tasks
+    from .prepare_run import task_of
 
     if plan.task not in names(tasks):
         raise RunError(
             f"task {plan.task!r} is none of Foveal's",
             where=str(folder / "plan.json"),
             mend=f"known: {', '.join(names(tasks))}",
+        )
+    if plan.folds and (plan.folds < 2 or task_of(plan).joined is None):
+        raise RunError(
+            f"{plan.folds} networks of the task {plan.task!r} are no model",
+            where=str(folder / "plan.json"),
+            mend="restore the file, or train again",
         )
     if not plan.net.widths or len(plan.data.size) != plan.rank or min(plan.data.size) < 1:
         raise RunError(
@@ -214,7 +226,7 @@ def _check(plan: Plan, folder: Path) -> None:
             mend="restore the file, or train again",
         )
     size = (folder / "weights.safetensors").stat().st_size
-    if 2 * _least_weights(plan) > size:
+    if 2 * max(1, plan.folds) * _least_weights(plan) > size:
         raise RunError(
             f"the plan asks for a larger network than the {size:,} bytes of weights hold",
             where=str(folder / "weights.safetensors"),

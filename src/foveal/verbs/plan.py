@@ -26,7 +26,8 @@ LOOKED_AT_BYTES = 2**27  # and no more than these, of large samples
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user asked for: time, symmetry, edits. ``budget`` None means ``epochs`` decides."""
+    """What the user asked for: time, symmetry, edits. ``budget`` None means ``epochs`` decides;
+    with ``folds`` both are for each of them, 0 for one network alone."""
 
     task: str = "auto"
     budget: float | None = None
@@ -34,6 +35,7 @@ class Wish:
     seed: int = 0
     symmetry: str = "auto"
     changes: dict[str, str] = dataclasses.field(default_factory=dict)
+    folds: int = 0
 
 
 def plan(
@@ -195,3 +197,9 @@ def check(wish: Wish) -> None:
             raise PlanError(
                 f"{value:g} is not a time or a count", where=name, mend="give more than 0"
             )
+    if wish.folds and wish.folds < 2:
+        raise PlanError(
+            f"{wish.folds} folds leave nothing to learn from or nothing to judge by",
+            where="--folds",
+            mend="give 2 or more (5 is usual), or leave it out",
+        )

@@ -19,9 +19,10 @@ from ..datasets.batches import Batches
 from ..datasets.truths import truth_of
 from ..grid import time_of
 from ..networks.build import build
+from ..networks.ensemble import Ensemble
 from ..plan import Plan, replace_part
 from ..planner.task import task_named
-from ..tasks import Task
+from ..tasks import Calibration, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,6 +65,17 @@ def new_network(plan: Plan, survey: Survey, split: Split) -> Network:
         order = rng.permutation(len(split.train))[: min(most, STARTED)]
         task.start(network, survey.store.gather(split.train[order]), targets[order], plan)
     return network
+
+
+def empty_ensemble(plan: Plan, calibration: Calibration) -> Ensemble:
+    """The networks of a plan with folds as one, still without their weights."""
+    task = task_of(plan)
+    joined = task.joined
+    assert joined is not None, "checked before the folds began"
+    heads = [task.head(plan, plan.net.features, None) for _ in range(plan.folds)]
+    return Ensemble(
+        [build(plan, head) for head in heads], lambda raws: joined(raws, plan, calibration)
+    )
 
 
 def part(plan: Plan, survey: Survey, rows: NDArray[np.int64], batch: int, shuffle: bool) -> Batches:

@@ -12,6 +12,7 @@ from ...drawing.words import Figure, count, learned, percent, plain
 from ...plan import Plan
 from ...report import Report, Score
 from ...tasks import Task
+from .folds import judged_by, out_of_fold
 
 NUMBER = re.compile(r"\d[\d,.]*\d( of 100)?|\d")
 
@@ -34,8 +35,7 @@ def header(report: Report, card: Card, plan: Plan, task: Task) -> str:
         sure = (
             f'<p class="sure">The true figure lies between <b>{figure.text(score.low)}</b> and '
             f"<b>{figure.text(score.high)}</b>. <span>(95 % interval, from "
-            f"{count(report.data.get('test', 0))} test {noun} that were kept apart and looked at "
-            f"once.)</span></p>"
+            f"{count(report.data.get('test', 0))} test {noun} {judged_by(report)}.)</span></p>"
         )
         title = NUMBER.sub(r"<b>\g<0></b>", title, count=1)
         dots = _dots(score, task.telling.dots) if task.telling.dots else ""
@@ -77,8 +77,9 @@ def scores(report: Report, figures: Mapping[str, Figure]) -> str:
         "Scores",
         "Scores",
         f'<dl class="tiles">{"".join(tiles)}</dl>',
-        "Measured on the test part only. The smaller numbers are 95 % intervals: the range in "
-        "which the figure would be expected with endlessly many samples of the same kind.",
+        f"Measured on {'answers out of fold' if out_of_fold(report) else 'the test part'} only. "
+        "The smaller numbers are 95 % intervals: the range in which the figure would be expected "
+        "with endlessly many samples of the same kind.",
     )
 
 
@@ -150,6 +151,9 @@ def data(report: Report, card: Card) -> str:
         ("validation", "to choose the best state and to set the confidence", "validation"),
         ("test", "looked at once, for this page", "test"),
     ]
+    if report.folds:  # every fold held back a validation part of its own
+        parts = [("folds", "learned from by all networks but one", "train")]
+        parts += [] if out_of_fold(report) else [("test", "looked at once, for this page", "test")]
     rows = [(esc(p), esc(why), count(report.data.get(k, 0))) for p, why, k in parts]
     body = table(f"Where the {noun} went", ("Part", "Used for", "Number"), rows, numeric=(2,))
     body += _skipped(report) + _doubts(report) + _groups(card) + _classes(card) + _numbers(card)

@@ -1,0 +1,119 @@
+"""One network's training in its folder, begun or gone on with, up to its report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..plan import Plan
+from ..progress import Progress
+from ..record import read_json
+from ..report import Report
+from .folder import Begun, begin, begun, check_plan, how_begun
+from .hold import writing
+from .plan import laid_out
+
+if TYPE_CHECKING:
+    from ..datasets.split import Split
+    from ..datasets.survey import Survey
+    from ..training.deadline import Deadline
+
+
+def fitted(plan: Plan, survey: Survey, split: Split, started: float) -> tuple[Plan, float]:
+    """The plan with its steps, and the seconds of its budget that judging will take."""
+    from .prepare_run import measured, part, timed
+
+    if plan.budget is None:
+        batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
+        return timed(plan, 1.0, len(batches), 0.0), 0.0
+    return measured(plan, survey, split, plan.budget - (time.monotonic() - started))
+
+
+def set_out(
+    run: Path,
+    survey: Survey,
+    plan: Plan,
+    split: Split,
+    reserve: float,
+    started: float,
+    progress: Progress,
+    *,
+    keep: bool = False,
+) -> Report:
+    """Train a fitted plan into an empty folder, and judge. keep: also keep the test answers."""
+    begin(run, survey.card, plan)
+    progress.say(f"training into {run}")
+    return _carry_out(run, survey, plan, split, reserve, started, progress, keep=keep)
+
+
+def go_on(
+    run: Path, survey: Survey, started: float, progress: Progress, *, keep: bool = False
+) -> Report:
+    """Train what is left, and judge. Raises: RunError when the plan was edited meanwhile."""
+    from ..training import checkpoint
+    from .prepare_run import measured
+
+    plan = Plan.from_dict(read_json(run / "plan.json"), str(run / "plan.json"))
+    before = how_begun(run, plan)
+    check_plan(run, plan, before.plan)
+    survey, split = laid_out(survey, plan, progress=progress)
+    state = checkpoint.load(run / "checkpoint")
+    # As if the earlier sittings had come right before this one.
+    trained = float(state.facts["seconds"]) if state else 0.0
+    started -= before.before + trained
+    reserve = 0.0 if plan.budget is None else measured(plan, survey, split, plan.budget)[1]
+    return _carry_out(run, survey, plan, split, reserve, started, progress, trained, keep=keep)
+
+
+def _carry_out(
+    run: Path,
+    survey: Survey,
+    plan: Plan,
+    split: Split,
+    reserve: float,
+    started: float,
+    progress: Progress,
+    trained: float | None = None,
+    *,
+    keep: bool,
+) -> Report:
+    """Train and judge; ``trained`` seconds of it were done in earlier sittings, None if new."""
+    import torch
+
+    from ..datasets.augment import augment
+    from ..training.loop import fit
+    from ..training.stop import Stop
+    from .finish import Finish, validation
+    from .prepare_run import new_network, part, task_of
+
+    torch.set_num_threads(plan.fit.threads)
+    network = new_network(plan, survey, split)
+    batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
+    begun(run, Begun(how_begun(run, plan).plan, time.monotonic() - started - (trained or 0.0)))
+    deadline = None if plan.budget is None else _deadline(plan, started, reserve)
+    with Stop() as stop, writing(run):
+        history = fit(
+            network,
+            task_of(plan),
+            batches,
+            augment,
+            validation(plan, survey, split),
+            plan,
+            run,
+            deadline=deadline,
+            resume=trained is not None,
+            stop=stop,
+            progress=progress,
+        )
+    return Finish(run, survey, plan, split, started, progress).judge(network, history, keep=keep)
+
+
+def _deadline(plan: Plan, started: float, reserve: float) -> Deadline:
+    """When training must end so that judging and the report still fit the budget."""
+    from ..training.deadline import Deadline
+    from .prepare_run import capped
+
+    assert plan.budget is not None
+    left = max(plan.budget - (time.monotonic() - started), 2.0)
+    return Deadline(left, reserve=reserve, most=plan.fit.steps if capped(plan) else None)
