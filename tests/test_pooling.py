@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 import laws
 import reference
 from foveal.errors import PlanError
-from foveal.layers import AdaptivePool, AveragePool, GlobalPool, GridPool, MaxPool
+from foveal.layers import (
+    AdaptivePool,
+    AveragePool,
+    GlobalPool,
+    GridPool,
+    MaxPool,
+    OpeningPool,
+)
 from strategies import few, grid, grids, masked_grids, per_axis
 
 RANKS = [1, 2, 3]
@@ -184,3 +191,25 @@ def test_parts_of_a_grid_are_means_that_keep_their_place(size):
 def test_a_grid_has_a_part_at_least():
     with pytest.raises(PlanError, match="parts is 0"):
         GridPool(0)
+
+
+@pytest.mark.parametrize("size", [(9,), (6, 7), (3, 4, 5)])
+def test_the_opening_is_pooled_apart(size):
+    x = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    pool = OpeningPool(2)
+    whole, first = pool(x).detach().numpy().reshape(2, 2, 3).swapaxes(0, 1)
+    values = x.detach().numpy()
+    around = tuple(range(2, values.ndim))
+    np.testing.assert_array_equal(whole, values.max(around))
+    part = values[(slice(None), slice(None), *[slice(2)] * len(size))]
+    np.testing.assert_array_equal(first, part.max(around))
+    assert torch.autograd.gradcheck(pool, (x,))
+
+
+def test_padding_is_no_opening():
+    x = torch.tensor([[[5.0, 7.0, torch.nan, torch.nan]], [[torch.nan] * 4]])
+    mask = torch.tensor([[[1.0, 1, 0, 0]], [[0.0] * 4]])
+    assert OpeningPool(1)(x, mask).tolist() == [[7.0, 5.0], [0.0, 0.0]]
+    assert OpeningPool(9)(x, mask).tolist() == [[7.0, 7.0], [0.0, 0.0]]
+    with pytest.raises(PlanError, match="cells is 0"):
+        OpeningPool(0)

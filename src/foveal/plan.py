@@ -16,6 +16,7 @@ from .target import Number
 
 VERSION = 1
 PARTS = 4  # along each axis, of a pooled grid
+OPENING = 5  # first cells of a grid that are pooled apart
 Fit = Literal["stretch", "pad", "crop", "ragged", "spacing"]
 
 
@@ -90,8 +91,9 @@ class NetPart:
     time and space is one over space and one over time) or "shifted" (a part of the channels moves
     one step along time before each convolution over space). down: how a stage halves.
     widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per stage,
-    one number per axis. pool: "average" or "max" of what is left of the grid, or "grid": of each
-    of its parts, four along each axis. hidden: widths of fully connected layers before the last.
+    one number per axis. pool: "average" or "max" of what is left of the grid, "grid": of each of
+    its parts, four along each axis, or "opening": the largest of all and of the first cells.
+    hidden: widths of fully connected layers before the last.
     scale: factor on the logits. votes: tokens also vote for the answers directly, beside the
     convolutions (text). forget: share of tokens that become unknown ones in training. looks:
     positions in ``levels`` that a head of boxes looks at, the finest first; tower: its channels.
@@ -111,7 +113,7 @@ class NetPart:
     norm: Literal["batch", "group", "channel"]
     activation: Literal["relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh"]
     gate: bool
-    pool: Literal["average", "max", "grid"]
+    pool: Literal["average", "max", "grid", "opening"]
     hidden: tuple[int, ...]
     dropout: float
     drop_path: float
@@ -139,7 +141,9 @@ class NetPart:
     @property
     def places(self) -> int:
         """Numbers of each channel that come to the head."""
-        return PARTS ** len(self.stem_kernel) if self.pool == "grid" else 1
+        if self.pool == "grid":
+            return int(PARTS ** len(self.stem_kernel))
+        return 2 if self.pool == "opening" else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from ..record import from_plain, write_bytes
 from .cache import cache_folder, key_of
 from .listing import Listing
 
-VERSION = 3  # raise it when readers or `prepare` give other values than before
+VERSION = 4  # raise it when readers or `prepare` give other values than before
 _SUM = 16  # bytes of checksum before the rest
 _ARRAYS = {
     "bad": bool,

@@ -34,6 +34,7 @@ Unit = Literal["words", "characters", "bytes"]
 Ids = NDArray[np.int32]
 EXCERPT = 200  # letters of a text that a report shows
 _REMEMBERED = 500_000  # tokens whose pieces are remembered, about 200 bytes each
+_START = np.array([0x2545F4914F6CDD1D], np.uint64)  # stands before the first token in runs
 _MIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9)
 
 
@@ -109,9 +110,9 @@ class Coder:
         out[: len(own), :width] = own
         run = columns[0]
         for row in range(len(own), part.rows):
-            span = row - len(own) + 1
-            run = _mixed(run[:-1], columns[0, span:])
-            out[row, span:width] = 1 + run % np.uint64(part.buckets - 1)
+            before = np.concatenate([_START, run[:-1]])
+            run = _mixed(before, columns[0])
+            out[row, :width] = 1 + run % np.uint64(part.buckets - 1)
         return out
 
     def _one(self, token: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from .gate import SqueezeExcite
 from .mask import hide, strided
 from .memory import channels_last, kernels_channels_last
 from .norm import BatchNorm, ChannelNorm, GroupNorm, norm
-from .pooling import AdaptivePool, AveragePool, GlobalPool, GridPool, MaxPool
+from .pooling import AdaptivePool, AveragePool, GlobalPool, GridPool, MaxPool, OpeningPool
 from .resample import resize
 from .shift import Shift
 from .whiten import Whiten
@@ -40,6 +40,7 @@ __all__ = [
     "GroupNorm",
     "MaxBlurPool",
     "MaxPool",
+    "OpeningPool",
     "SeparableConvolution",
     "Shift",
     "SqueezeExcite",

@@ -128,6 +128,37 @@ class GlobalPool(nn.Module):
         return repr(self.kind)
 
 
+class OpeningPool(nn.Module):
+    """The largest of the real cells, and the largest of those among the first ``cells`` alone.
+
+    What a text asks for stands at its beginning; the largest cell forgets where it was.
+
+    Args:
+        cells: of the beginning, along every axis.
+
+    Shapes: ``(B, C, *S) -> (B, 2 C)``, of any rank; mask ``(B, 1, *S)``. A sample without a real
+        cell, or without one at its beginning, gives 0 there.
+    Raises: PlanError for fewer than one cell.
+    Source: ours; a case of the pooling by regions of Johnson and Zhang, arXiv:1412.1058.
+    """
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        if cells < 1:
+            raise PlanError(f"cells is {cells}", where="OpeningPool", mend="use 1 or more")
+        self.cells = cells
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        first, real = x, mask
+        for axis in range(2, x.ndim):
+            first = first[(slice(None),) * axis + (slice(self.cells),)]
+            real = None if real is None else real[(slice(None),) * axis + (slice(self.cells),)]
+        return torch.cat([_largest(x, mask), _largest(first, real)], 1)
+
+    def extra_repr(self) -> str:
+        return str(self.cells)
+
+
 class AdaptivePool(nn.Module):
     """Pools any grid to ``size`` cells: cell t covers ``floor(t S / T)`` to ``ceil((t+1) S / T)``.
 

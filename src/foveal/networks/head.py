@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import PlanError
-from ..layers import Dense, GlobalPool, GridPool
+from ..layers import Dense, GlobalPool, GridPool, OpeningPool
 from ..layers import activation as activate
-from ..plan import PARTS, NetPart
+from ..plan import OPENING, PARTS, NetPart
 
 
 class PooledHead(nn.Module):
     """One output vector per sample: pool the real cells, then fully connected layers.
 
     Args:
-        inputs: channels of the features, times the parts of the grid where ``pool`` is "grid".
+        inputs: channels of the features, times the places that ``pool`` tells apart.
         outputs: K, numbers per sample (classes, or regressed values).
         hidden: widths of fully connected layers before the last one.
-        pool: "average" or "max" over the grid, or "grid": the average of each of its parts.
+        pool: "average" or "max" over the grid, "grid": the average of each of its parts, or
+            "opening": the largest of all and of the first cells.
         dropout: share of features dropped before each fully connected layer, in training.
         scale: factor on what the last layer makes of its features; its bias is not scaled, so
             features of zero yield the prior.
@@ -41,14 +42,20 @@ class PooledHead(nn.Module):
         outputs: int,
         *,
         hidden: tuple[int, ...] = (),
-        pool: Literal["average", "max", "grid"] = "average",
+        pool: Literal["average", "max", "grid", "opening"] = "average",
         dropout: float = 0.0,
         scale: float = 1.0,
         prior: Tensor | None = None,
         activation: str = "relu",
     ) -> None:
         super().__init__()
-        self.pool = GridPool(PARTS) if pool == "grid" else GlobalPool(pool)
+        self.pool: nn.Module
+        if pool == "grid":
+            self.pool = GridPool(PARTS)
+        elif pool == "opening":
+            self.pool = OpeningPool(OPENING)
+        else:
+            self.pool = GlobalPool(pool)
         widths = (inputs, *hidden)
         self.hidden = nn.ModuleList(Dense(a, b, dropout=dropout) for a, b in pairwise(widths))
         self.activation = activate(activation)

@@ -250,7 +250,7 @@ def _least_weights(plan: Plan) -> int:
     kernels, depths = (net.stem_kernel, *net.kernels), (1, *net.depths)
     if net.block == "factored" and time is not None:  # the part over space is the larger one
         kernels = tuple(k[:time] + k[time + 1 :] for k in kernels)
-    dense = pairwise((net.widths[-1] * net.places, *net.hidden, plan.outputs))
+    dense = pairwise((net.features * net.places, *net.hidden, plan.outputs))
     return sum(a * b for a, b in dense) + sum(
         (inputs + (depth - 1) * outputs) * outputs * prod(kernel)
         for (inputs, outputs), kernel, depth in zip(pairwise(widths), kernels, depths, strict=False)
