@@ -10,7 +10,8 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "src" / "foveal"
 STOREYS = """errors clock memory progress; find duration; forms grid target; record;
     card plan report; metrics drawing; layers; networks; readers; datasets; baselines; tasks;
-    planner; training; evaluation; verbs; bars; tables answers doors; options; sklearn cli;
+    planner; training; evaluation; verbs; bars; tables answers doors; options;
+    commands; sklearn cli;
     __main__"""
 LEVEL = {unit: i for i, row in enumerate(STOREYS.split(";")) for unit in row.split()}
 FILES = sorted(p.relative_to(HOUSE) for p in HOUSE.rglob("*.py"))

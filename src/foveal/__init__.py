@@ -3,8 +3,8 @@
     model = foveal.fit("photos/", budget="5m")
     model.predict("new.jpg")
 
-The verbs `look`, `plan`, `train`, `evaluate`, `predict`, `enroll`, `identify` and `demo` are those
-of the command line.
+The verbs `look`, `plan`, `train`, `evaluate`, `audit`, `predict`, `enroll`, `identify` and `demo`
+are those of the command line.
 Nothing heavy is imported until a verb is used; layers live in `foveal.layers` and work in any
 PyTorch code; `foveal.sklearn` holds the scikit-learn estimator.
 """
@@ -21,6 +21,7 @@ from .plan import Plan
 from .report import Report, Score
 
 if TYPE_CHECKING:
+    from .verbs.audit import audit
     from .verbs.demo import demo
     from .verbs.evaluate import evaluate
     from .verbs.fit import fit
@@ -50,6 +51,7 @@ __all__ = [
     "RunError",
     "Sample",
     "Score",
+    "audit",
     "demo",
     "enroll",
     "evaluate",
@@ -66,6 +68,7 @@ __all__ = [
 # Where each verb lives; the file is imported when the name is first asked for.
 _LATE = {
     "Model": "model",
+    "audit": "audit",
     "demo": "demo",
     "enroll": "gallery",
     "evaluate": "evaluate",

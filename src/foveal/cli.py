@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from .clock import process_began
+from .commands import audit, enroll, identify
 from .doors import door, usage
 from .options import (
     Bad,
@@ -228,41 +229,9 @@ def predict(
         give(found, telling, plan, out=out, as_json=as_json, progress=progress)
 
 
-@app.command()
-def enroll(
-    run: Run,
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="One folder of samples per identity.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where; RUN/gallery when left out.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Put known faces, or other identities, into a gallery for `identify`."""
-    with door(reuse_memory=True) as progress:
-        from .answers import enrolled
-        from .verbs.gallery import enroll as verb
-
-        enrolled(verb(run, folder, out=out, progress=progress), as_json, progress)
-
-
-@app.command()
-def identify(
-    run: Run,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, zips.")],
-    gallery: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Made by enroll; RUN/gallery if left out.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Say who each input is, or "unknown": one line each, with its score."""
-    with door(reuse_memory=True) as progress:
-        from .answers import give
-        from .verbs.gallery import asked
-
-        found, telling, plan = asked(run, inputs, gallery=gallery, progress=progress)
-        give(found, telling, plan, out=None, as_json=as_json, progress=progress)
+app.command()(audit)
+app.command()(enroll)
+app.command()(identify)
 
 
 @app.command()

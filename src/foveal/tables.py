@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .bars import clean
 from .card import Card
-from .drawing.words import learned, plain
+from .drawing.words import learned, percent, plain
 from .duration import spoken
 from .forms import TextPart
 from .plan import Plan
@@ -18,6 +18,8 @@ from .report import Report
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from .evaluation.audit.found import Audit
 
 MOST_CLASSES = 16
 MOST_NAMES = 5
@@ -103,6 +105,33 @@ def show_report(report: Report) -> None:
     if run:
         out.print(clean(f"report: {Path(run) / 'report.html'}"), soft_wrap=True)
         out.print(clean(f"next:   foveal predict {run} INPUT ..."), soft_wrap=True)
+
+
+def show_audit(audit: Audit) -> None:
+    """What was found, in sentences, then every change with its figures."""
+    from rich.table import Table
+
+    from .evaluation.audit.words import change, sentences
+
+    out = _console()
+    first, *rest = sentences(audit)
+    out.print(clean(first), style="bold")
+    for sentence in rest:
+        out.print(clean(f"  {sentence}"), soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("change", overflow="fold")
+    for head in ("same answer", "95 % interval", "right", "change of probability"):
+        table.add_column(head, justify="right")
+    for row in audit.rows:
+        same = row.consistency
+        table.add_row(
+            clean(change(row.name, row.strength)),
+            percent(same.value),
+            f"{percent(same.low)} to {percent(same.high)}",
+            "" if row.accuracy is None else percent(row.accuracy.value),
+            plain(row.change.value),
+        )
+    out.print(table)
 
 
 def _console() -> Console:

@@ -163,6 +163,42 @@ def waffle(value: float, low: float, high: float, title: str) -> str:
     )
 
 
+def heat(title: str, cells: Sequence[tuple[tuple[int, int], float]]) -> str:
+    """Shares of a map as fields of a square; (down, across) of each, and the share, in per cent.
+
+    The fuller a field, the larger its share; the number stands in it.
+    """
+    down = sorted({at[0] for at, _ in cells})
+    across = sorted({at[1] for at, _ in cells})
+    wide = (WIDTH - LEFT - RIGHT) / len(across)
+    high = min(wide * 0.6, (HEIGHT - TOP - BOTTOM) / len(down))
+    drawn = []
+    for (row, column), share in cells:
+        x, y = LEFT + across.index(column) * wide, TOP + down.index(row) * high
+        drawn.append(
+            f'<rect class="heat" x="{x:.1f}" y="{y:.1f}" width="{wide - 2:.1f}" '
+            f'height="{high - 2:.1f}" fill-opacity="{max(0.0, min(1.0, share)) * 0.75:.3f}"><title>'
+            f"down {row}, across {column}: {100 * share:.1f} %</title></rect>"
+            f'<text x="{x + wide / 2 - 1:.1f}" y="{y + high / 2 + 3:.1f}" text-anchor="middle">'
+            f"{100 * share:.0f}</text>"
+        )
+    low = TOP + len(down) * high
+    drawn += [
+        f'<text x="{LEFT + (i + 0.5) * wide:.1f}" y="{low + 15:.1f}" text-anchor="middle">'
+        f"{c}</text>"
+        for i, c in enumerate(across)
+    ]
+    drawn += [
+        f'<text x="{LEFT - 7}" y="{TOP + (i + 0.5) * high + 4:.1f}" text-anchor="end">{r}</text>'
+        for i, r in enumerate(down)
+    ]
+    drawn.append(
+        f'<text class="axis" x="{WIDTH / 2:.0f}" y="{low + 32:.1f}" text-anchor="middle">'
+        "cells moved across; at the side, cells moved down</text>"
+    )
+    return _svg(title, "".join(drawn))
+
+
 def _svg(title: str, drawn: str) -> str:
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{esc(title)}">'

@@ -40,18 +40,23 @@ def page(report: Report, card: Card, plan: Plan, task: Task) -> str:
         making.plan_table(plan),
         making.glossary(task.telling.terms),
     )
-    body = "".join(parts)
-    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in anchors(body))
     title = f"{card.name or 'Foveal report'}: {opening.headline(report, task)}"
+    head = opening.header(report, card, plan, task)
+    return shell(title, head, "".join(parts), _footer(card, plan))
+
+
+def shell(title: str, head: str, body: str, foot: str) -> str:
+    """A page of this style: ``head``, ``body`` (sections) and ``foot`` are safe HTML."""
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title in anchors(body))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{esc(POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{esc(title)}</title>'
         f"<style>{STYLE.read_text(encoding='utf-8')}</style></head>\n<body>"
-        f'<a class="skip" href="#main">To the content</a>{opening.header(report, card, plan, task)}'
+        f'<a class="skip" href="#main">To the content</a>{head}'
         f'<nav aria-label="Sections of this page"><ul>{links}</ul></nav>'
-        f'<main id="main">{body}</main>{_footer(card, plan)}</body></html>\n'
+        f'<main id="main">{body}</main>{foot}</body></html>\n'
     )
 
 

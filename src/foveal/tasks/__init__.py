@@ -153,6 +153,8 @@ class Task:
         joined: raw of several networks ``(M, B, ...)``, plan, calibration -> raw ``(B, ...)``
             whose ``finish`` is the mean of the ``finish`` of each. None where there is no mean.
         alone: why there is none, where ``joined`` is None; "" where there is.
+        chooses: whether done is (B, K) probabilities, of which the largest is the answer: such
+            answers can be compared before and after a change (an audit).
 
     Targets of a kind that lies on the grid (datasets/truths/) come to ``encode`` and ``loss`` as
     stored: of masks ``(B, *S)`` uint8 with `VOID`. A head whose ``every_stage`` is true is called
@@ -180,6 +182,7 @@ class Task:
     start: Callable[[Any, Tensor, Tensor, Plan], None] | None = None
     joined: Callable[[Tensor, Plan, Calibration], Tensor] | None = None
     alone: str = ""
+    chooses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

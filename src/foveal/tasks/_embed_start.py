@@ -15,7 +15,9 @@ from ..plan import Plan
 
 ROWS = 1024  # samples looked at
 COPIES = 3  # changed copies of each, so that what augmentation changes counts as within
-SHRINK = 0.3  # of the mean spread within identities, added to the spread along every direction
+# Of the mean spread within identities, added to the spread in every direction. Equal error on five
+# held-back of 20 ORL people: 0.084 at 0.05, 0.075 at 0.1, 0.065 at 0.3, 0.061 at 1, 0.062 at 3.
+SHRINK = 1.0
 AT_ONCE = 64
 
 

@@ -162,6 +162,7 @@ def _unknown(value: str, plan: Plan, help: str) -> DataError:
 
 TASK = Task(
     target="label",
+    chooses=True,
     fits=lambda card: card.target == "label" and not apart(card),
     check=check,
     planned=lambda plan, card: weighed(plan, *of_classes(card)),

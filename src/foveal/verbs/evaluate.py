@@ -44,8 +44,8 @@ def evaluate_model(
     from ..tasks import Answers
 
     started = time.monotonic()
-    listing, targets = _known(model, _listing(data, y, model))
-    positions = np.flatnonzero(_judged(listing) & (listing.labels >= 0))
+    listing, targets = as_known(model, listed(data, y, model))
+    positions = np.flatnonzero(judged(listing) & (listing.labels >= 0))
     reader, own = Reader(model, listing, positions), model.task.own
     with progress.bar("judging", len(positions)) as tick:
         if own is not None:
@@ -191,7 +191,7 @@ class Reader:
         return picture(x, low=data.low, high=data.high)
 
 
-def _listing(data: Any, y: Sequence[Any] | None, model: Model) -> Listing:
+def listed(data: Any, y: Sequence[Any] | None, model: Model) -> Listing:
     from ..datasets.layouts import find_listing, from_arrays
 
     if isinstance(data, str | Path):
@@ -213,14 +213,14 @@ def _listing(data: Any, y: Sequence[Any] | None, model: Model) -> Listing:
     return from_arrays(data, np.asarray(y), axes=model.plan.axes, apart=apart)
 
 
-def _judged(listing: Listing) -> NDArray[np.bool_]:
+def judged(listing: Listing) -> NDArray[np.bool_]:
     """Which items to judge ``(N,)``: the test part where there is one, else all."""
     if "test" not in listing.has_parts:
         return np.ones(len(listing), bool)
     return np.asarray(listing.parts == PARTS.index("test"))
 
 
-def _known(model: Model, listing: Listing) -> tuple[Listing, NDArray[Any]]:
+def as_known(model: Model, listing: Listing) -> tuple[Listing, NDArray[Any]]:
     """The listing with targets of the kind that the task wants, and these as the model knows them.
 
     Of targets on the grid: the model's positions of classes by the listing's own.

@@ -38,7 +38,7 @@ from ..progress import Progress
 from ..record import write_json
 from ..report import Report, Score
 from ..tasks import Answers, Calibration, Task
-from ..training import checkpoint
+from .choice import choose
 from .costs import spent
 from .hold import writing
 from .kept import save_answers
@@ -53,13 +53,18 @@ if TYPE_CHECKING:
 
 
 def validation(plan: Plan, survey: Survey, split: Split) -> Callable[[nn.Module], dict[str, float]]:
-    """What the loop asks now and then: the task's quick scores on the validation part."""
+    """What the loop asks now and then: the task's quick scores on the validation part.
+
+    In one plain view; where first weights stand for choice, in the views that will judge them
+    (equal error of theirs on held-back ORL faces 0.105 in a plain view, 0.065 in all).
+    """
     task = task_of(plan)
+    views = PLAIN if task.start is None else None
     rows = split.validation if len(split.validation) else split.train[:1000]
     batches = part(plan, survey, rows, batch_size(plan), shuffle=False)
 
     def scores(network: nn.Module) -> dict[str, float]:
-        return task.judging.quick(*said(network, batches, task, plan, PLAIN), plan)
+        return task.judging.quick(*said(network, batches, task, plan, views), plan)
 
     return scores
 
@@ -96,7 +101,7 @@ class Finish:
 
         keep: the answers on the test part and those of baselines too.
         """
-        self._choose(network, history)
+        choose(network, history, self.run, self.plan, self.survey, self.split, self.progress)
         self._balance(network)
         with writing(self.run):
             save_weights(network, self.run / "weights.safetensors")
@@ -147,16 +152,6 @@ class Finish:
             known=self._known(network),
             pair=None if self.task.own is None else partial(self.pair, network, calibration),
         )
-
-    def _choose(self, network: nn.Module, history: History) -> None:
-        """The best weights instead of the last, when they were better by more than luck."""
-        luck = self.task.judging.luck(history.score, len(self.split.validation))
-        if history.best <= history.score + luck:
-            return
-        best = checkpoint.load_best(self.run / "checkpoint")
-        if best is not None:
-            network.load_state_dict(best.tensors)
-            self.progress.say(f"the weights of step {history.best_step} were better: kept")
 
     def _balance(self, network: nn.Module) -> None:
         """What held-back samples say of the shares of a text's two paths."""

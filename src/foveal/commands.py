@@ -1,0 +1,74 @@
+"""Commands on a finished run that stand beside the road: audit, enroll, identify.
+
+As in the command line's own file: arguments in, one verb called, words out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .doors import door
+from .options import Json, Run, span_of
+
+
+def audit(
+    run: Run,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="[DATA]", help="Other data; its own test part if not.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="A tenth of the training time when left out."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a run again with its samples moved, turned, scaled and spoiled; say what helps."""
+    span = span_of(budget, None)
+    with door(reuse_memory=True) as progress:
+        from .tables import show_audit
+        from .verbs.audit import audit as verb
+
+        found = verb(run, data, budget=span, progress=progress)
+        if as_json:  # ASCII only, as every document of the command line
+            typer.echo(json.dumps(found.to_dict(), indent=1, allow_nan=False))
+        else:
+            show_audit(found)
+
+
+def enroll(
+    run: Run,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="One folder of samples per identity.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where; RUN/gallery when left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put known faces, or other identities, into a gallery for `identify`."""
+    with door(reuse_memory=True) as progress:
+        from .answers import enrolled
+        from .verbs.gallery import enroll as verb
+
+        enrolled(verb(run, folder, out=out, progress=progress), as_json, progress)
+
+
+def identify(
+    run: Run,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Files, folders, zips.")],
+    gallery: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Made by enroll; RUN/gallery if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say who each input is, or "unknown": one line each, with its score."""
+    with door(reuse_memory=True) as progress:
+        from .answers import give
+        from .verbs.gallery import asked
+
+        found, telling, plan = asked(run, inputs, gallery=gallery, progress=progress)
+        give(found, telling, plan, out=None, as_json=as_json, progress=progress)

@@ -1,0 +1,1 @@
+"""What a model makes of the same samples moved, turned, scaled and spoiled."""
