@@ -13,7 +13,7 @@ from ._parts import shares
 LENGTH = 256
 FEW = 100  # identities under which deep stages do not carry over to others
 WIDTHS = (32, 64)  # at least, of the stages that are kept then
-COMPARED = 3  # identities at least that a drawn part should hold
+COMPARED = 5  # identities at least that a drawn part should hold: ten pairs of them, not three
 MOST_HELD = 0.34  # of the training samples, for that
 SLOW = 0.1  # share of the usual rates then
 

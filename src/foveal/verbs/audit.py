@@ -17,7 +17,7 @@ from .hold import writing
 from .subject import Subject, of_function, of_run
 
 if TYPE_CHECKING:
-    from ..evaluation.audit.found import Audit
+    from ..evaluation.audit.found import Audit, Example
     from ..evaluation.audit.measure import Asked, Measured
 
 MOST = 1000  # samples: enough for intervals of three points
@@ -91,34 +91,32 @@ def _write(found: Audit, title: str, folder: Path, progress: Progress) -> None:
 
 def _audited(subject: Subject, budget: float | None, progress: Progress) -> Audit:
     from ..evaluation.audit.changes import Kind, changes
-    from ..evaluation.audit.measure import ENOUGH, LEAST, Asked, counted, measure
+    from ..evaluation.audit.measure import ENOUGH, Asked, affordable, measure
 
     began = time.monotonic()
     low, high = _range(subject)
     kind = Kind(subject.axes, tuple(subject.x.shape[2:]), low, high)
     asked = Asked(subject.answer, subject.x, subject.y, subject.batch)
-    tried = changes(kind)
-    count = counted(asked, tried, budget)
-    if count < min(ENOUGH, len(subject.x)):
-        before, tried = len(tried), changes(kind, few=True)
-        count = count * before // len(tried)
-    count = min(len(subject.x), max(count, LEAST))
-    until = None if budget is None else began + budget
-    with progress.bar("asking again", len(tried)) as tick:
-        found = measure(asked, tried, count, _classes(subject, asked), until, tick)
-    return _told(subject, asked, found, time.monotonic() - began)
+    classes = _classes(subject, asked)
+    tried, until = changes(kind), None
+    if budget is not None:
+        until = began + budget
+        if affordable(asked, tried, budget) < min(ENOUGH, len(subject.x)):
+            tried = changes(kind, few=True)
+    with progress.bar("asking again", len(subject.x)) as tick:
+        found = measure(asked, tried, classes, until, tick)
+    return _told(subject, asked, found, classes, began)
 
 
-def _told(subject: Subject, asked: Asked, found: Measured, seconds: float) -> Audit:
+def _told(
+    subject: Subject, asked: Asked, found: Measured, classes: Sequence[str], began: float
+) -> Audit:
     from ..evaluation.audit.found import Audit
     from ..evaluation.audit.remedy import remedy
     from ..metrics.intervals import wilson
 
     rows = tuple(row for change, row in found.rows if change.listed)
-    right = None
-    if subject.y is not None:
-        hits = int((found.plain.argmax(1) == subject.y[: found.count]).sum())
-        right = wilson(hits, found.count)
+    right = None if found.right is None else wilson(found.right, found.count)
     return Audit(
         samples=found.count,
         accuracy=right,
@@ -126,21 +124,22 @@ def _told(subject: Subject, asked: Asked, found: Measured, seconds: float) -> Au
         map=tuple(row for change, row in found.rows if change.place),
         exact=found.exact,
         merges=tuple(found.merges),
-        examples=_examples(subject, asked, found),
+        examples=_examples(subject, asked, found, classes),
         remedy=remedy(rows, found.exact, right),
-        left_out=tuple(found.left_out),
-        seconds=seconds,
+        seconds=time.monotonic() - began,
         noun=subject.noun,
     )
 
 
-def _examples(subject: Subject, asked: Asked, found: Measured) -> Any:
+def _examples(
+    subject: Subject, asked: Asked, found: Measured, classes: Sequence[str]
+) -> tuple[Example, ...]:
     from ..drawing.pictures import picture
     from ..evaluation.audit.found import Example
     from ..evaluation.audit.measure import checked
 
     low, high = (tuple(v.tolist()) for v in _range(subject))
-    classes, shown = _classes(subject, asked), []
+    shown = []
     for _, at, change in found.worst:
         rows = np.array([at])
         seen = [asked.changed(rows, move) for move in (change.before, change.move)]
@@ -165,7 +164,7 @@ def _classes(subject: Subject, asked: Asked) -> tuple[str, ...]:
     """
     from ..evaluation.audit.measure import PILOT
 
-    outputs = asked.said(None, min(PILOT, len(asked.x))).shape[1]
+    outputs = asked.said(np.arange(min(PILOT, len(asked.x))), None).shape[1]
     if subject.classes and len(subject.classes) != outputs:
         raise DataError(
             f"{len(subject.classes)} classes for a model with {outputs} answers",

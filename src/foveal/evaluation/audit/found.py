@@ -75,7 +75,7 @@ class Remedy:
 class Audit:
     """Everything that was measured. accuracy: of the samples as they are; None without labels.
 
-    left_out: names of changes for which the time did not suffice. seconds: what it took.
+    map: changes of place alone. seconds: what it took.
     """
 
     samples: int
@@ -86,7 +86,6 @@ class Audit:
     merges: tuple[Merge, ...]
     examples: tuple[Example, ...]
     remedy: Remedy
-    left_out: tuple[str, ...] = ()
     seconds: float = 0.0
     noun: str = "samples"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...drawing.words import count, listed, of_hundred, percent
+from ...drawing.words import count, of_hundred, percent
 from .found import Audit, Row
 from .remedy import WORDS
 
@@ -29,8 +29,6 @@ def sentences(audit: Audit) -> list[str]:
             f"{first.count} of {first.of} {first.one!r} are called {first.other!r}."
         )
     told.append(audit.remedy.text)
-    if audit.left_out:
-        told.append(f"For want of time not tried: {listed(audit.left_out)}; give more --budget.")
     return told
 
 
