@@ -87,7 +87,17 @@ class TestUsage:
     def test_help_shows_the_verbs_and_nothing_unbuilt(self):
         found = foveal("--help")
         assert found.exit_code == 0
-        for verb in ("look", "plan", "train", "evaluate", "predict", "enroll", "identify", "demo"):
+        for verb in (
+            "look",
+            "plan",
+            "train",
+            "evaluate",
+            "audit",
+            "predict",
+            "enroll",
+            "identify",
+            "demo",
+        ):
             assert f"\n  {verb} " in found.stdout
         for unbuilt in ("audit", "explain", "export", "serve", "studio"):
             assert f"\n  {unbuilt} " not in found.stdout

@@ -81,6 +81,12 @@ def _own(model: Model, most: int, progress: Progress) -> Any:
             where=str(model.run),
             mend=f"give data to audit it on: foveal audit {model.run} DATA",
         )
+    if model.plan.folds:
+        raise RunError(
+            "of a cross-validated run every sample was learned by some of its networks",
+            where=str(model.run),
+            mend=f"give other data to audit it on: foveal audit {model.run} DATA",
+        )
     source = source_of(model.run)
     survey = examine(source, task=model.plan.task, progress=progress)
     if survey.card.digest != model.card.digest:
