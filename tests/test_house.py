@@ -10,7 +10,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "src" / "foveal"
 STOREYS = """errors clock memory progress; find duration; forms grid target; record;
     card plan report; metrics drawing; layers; networks; readers; datasets; baselines; tasks;
-    planner; training; evaluation; verbs; bars; tables answers doors; options;
+    planner; training; evaluation wrappers; verbs; bars; tables answers doors; options;
     commands; sklearn cli;
     __main__"""
 LEVEL = {unit: i for i, row in enumerate(STOREYS.split(";")) for unit in row.split()}

@@ -70,7 +70,10 @@ def remedy(rows: Sequence[Row], exact: Mapping[str, Exact], accuracy: Score | No
         text += _gain(group, accuracy)
         text += f"; costs {group.elements} times as much for each answer."
     if family == "orientation":
-        text += " Layers that turn with their input hold it exactly (`foveal.layers.symmetry`)."
+        text += (
+            " Both hold it exactly: that mean (`foveal.wrappers.averaged`), and layers that turn "
+            "with their input (`foveal.layers.symmetry`)."
+        )
     return Remedy("augmentation" if family != "position" else "blur", text)
 
 
