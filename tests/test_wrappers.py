@@ -16,7 +16,7 @@ def odd(batch):
     """A function that no turn leaves alone."""
     flat = torch.as_tensor(batch).double().flatten(1)
     weight = torch.linspace(-1, 2, flat.shape[1], dtype=torch.float64).square()
-    return torch.stack([(flat * weight).sum(1), (flat.square() * weight).sum(1)], 1).softmax(1)
+    return torch.stack([(flat * weight).mean(1), (flat.square() * weight).mean(1)], 1).softmax(1)
 
 
 def batch_of(size):
@@ -34,7 +34,7 @@ def test_no_turn_changes_the_answer(size, wrap):
         steady_moves = max(steady_moves, float((steady(turn.move(x)) - first).abs().max()))
         plain_moves = max(plain_moves, float((odd(turn.move(x)) - odd(x)).abs().max()))
     assert steady_moves <= 1e-12
-    assert plain_moves > 0.01  # what is wrapped does move
+    assert plain_moves > 1e-3  # what is wrapped does move
 
 
 @EVERY
