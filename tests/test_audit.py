@@ -12,9 +12,9 @@ from torch import nn
 import foveal
 from foveal import Axis, DataError
 from foveal.evaluation.audit import remedy as mend
+from foveal.evaluation.audit.asked import checked
 from foveal.evaluation.audit.changes import Kind, called, changes
 from foveal.evaluation.audit.found import Exact, Row
-from foveal.evaluation.audit.measure import checked
 from foveal.evaluation.audit.page import page
 from foveal.evaluation.audit.words import change, sentences
 from foveal.grid import IMAGE_AXES, time_axis
@@ -269,6 +269,7 @@ def test_changes_in_words():
     assert change("turn y-x", 45.0) == "turn y-x by 45 degrees"
     assert change("time shift", 1.0) == "time shift by 1 cell"
     assert change("scale", 0.8) == "scale 0.8"
+    assert change("quarter turn y-x", 270.0) == "quarter turn y-x (270 degrees)"
     assert change("flip x", 0.0) == "flip x"
 
 

@@ -17,8 +17,9 @@ from .hold import writing
 from .subject import Subject, of_function, of_run
 
 if TYPE_CHECKING:
+    from ..evaluation.audit.asked import Asked
     from ..evaluation.audit.found import Audit, Example
-    from ..evaluation.audit.measure import Asked, Measured
+    from ..evaluation.audit.measure import Measured
 
 MOST = 1000  # samples: enough for intervals of three points
 SHARE = 0.1  # of a run's training time, where no budget is given
@@ -90,8 +91,9 @@ def _write(found: Audit, title: str, folder: Path, progress: Progress) -> None:
 
 
 def _audited(subject: Subject, budget: float | None, progress: Progress) -> Audit:
+    from ..evaluation.audit.asked import Asked
     from ..evaluation.audit.changes import Kind, changes
-    from ..evaluation.audit.measure import ENOUGH, Asked, affordable, measure
+    from ..evaluation.audit.measure import ENOUGH, affordable, measure
 
     began = time.monotonic()
     low, high = _range(subject)
@@ -135,8 +137,8 @@ def _examples(
     subject: Subject, asked: Asked, found: Measured, classes: Sequence[str]
 ) -> tuple[Example, ...]:
     from ..drawing.pictures import picture
+    from ..evaluation.audit.asked import checked
     from ..evaluation.audit.found import Example
-    from ..evaluation.audit.measure import checked
 
     low, high = (tuple(v.tolist()) for v in _range(subject))
     shown = []

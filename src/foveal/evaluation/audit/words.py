@@ -33,8 +33,10 @@ def sentences(audit: Audit) -> list[str]:
 
 
 def change(name: str, strength: float) -> str:
-    """ "turn y-x by 45 degrees", "scale 0.8", "flip x"."""
-    if name.startswith(("flip", "swap", "axes", "quarter", "crop")):
+    """ "turn y-x by 45 degrees", "quarter turn y-x (90 degrees)", "scale 0.8", "flip x"."""
+    if name.startswith("quarter"):
+        return f"{name} ({strength:g} degrees)"
+    if name.startswith(("flip", "swap", "axes", "crop")):
         return name
     unit = {"turn": " degrees", "shift": " cells", "circular shift": " cells"}
     ending = next((u for n, u in unit.items() if name.removeprefix("time ").startswith(n)), "")
