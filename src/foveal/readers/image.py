@@ -233,6 +233,12 @@ _TURNS: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 }
 
 
+def upright(cells: NDArray[Any], turn: int) -> NDArray[Any]:
+    """``(y, x)`` cells drawn before a picture was turned, as the picture is read: by its EXIF
+    orientation, 1 to 8."""
+    return np.ascontiguousarray(_TURNS[turn](cells))
+
+
 def _plain(image: Image.Image) -> Image.Image:
     """The picture in a mode whose channels are what they seem."""
     clear = image.info.get("transparency")
