@@ -128,14 +128,18 @@ def _by_ends(names: Sequence[str]) -> dict[str, list[int]]:
 def _place(
     by_name: dict[str, list[int]], name: str, document: str, names: Sequence[str]
 ) -> int | None:
-    """The picture that a document means: of those of that name, the one whose path ends alike;
-    else the one in the folder of the same part."""
+    """The picture that a document means: of those of that name, the one whose path ends alike
+    (either may begin farther up); else the one in the folder of the same part."""
     found = by_name.get(name.rpartition("/")[2], [])
-    exact = [i for i in found if names[i] == name or names[i].endswith("/" + name)]
+    exact = [i for i in found if _ends(names[i], name) or _ends(name, names[i])]
     if len(exact) > 1:
         same = [i for i in exact if _part(names[i]) == _part(document)]
         return (same or exact)[0]
     return exact[0] if exact else None
+
+
+def _ends(name: str, end: str) -> bool:
+    return name == end or name.endswith("/" + end)
 
 
 def _part(name: str) -> int | None:
