@@ -131,6 +131,13 @@ def test_coco_refuses_and_notes() -> None:
     assert found.strays == 2
 
 
+def test_boxes_that_fit_with_x_and_y_exchanged_are_told() -> None:
+    told = settled(noted((500, 10, 600, 50), (10, 20, 30, 40)), SIZE)
+    assert told.faults == {"crossed": 1, "gone": 1}
+    told = settled(noted((500, 10, 600, 50), (10, 600, 30, 640)), SIZE)
+    assert "crossed" not in told.faults  # the other box would not fit then
+
+
 @pytest.mark.parametrize(
     ("rows", "fault", "left"),
     [
@@ -138,7 +145,7 @@ def test_coco_refuses_and_notes() -> None:
         ([(9, 9, 5, 5)], "order", 1),
         ([(-20, -3, 50, 50)], "outside", 1),
         ([(-0.3, 0, 50, 640.2)], None, 1),
-        ([(500, 10, 600, 50)], "gone", 0),
+        ([(500, 10, 700, 50)], "gone", 0),
         ([(np.nan, 10, 600, 50)], "number", 0),
         ([(1, 2, 3, 4), (1, 2, 3, 4)], "copy", 1),
     ],

@@ -182,11 +182,16 @@ class FitPart:
 
 @dataclass(frozen=True, slots=True)
 class JudgePart:
-    """How answers are made and scored: averaged views per sample, and their shifts in cells."""
+    """How answers are made and scored: averaged views per sample, and their shifts in cells.
+
+    window: samples more than twice as large along an axis are answered in overlapping windows of
+    so many of their own cells, where answers have places; () where none are.
+    """
 
     mirror: bool
     shift: int
     bootstrap: int
+    window: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..errors import DataError
 from ..grid import IMAGE_AXES, Axis, Data, Sample, data_of
-from ..readers import idx, read, reader_for, readers, text, unreadable
+from ..readers import _vast, idx, read, reader_for, readers, text, unreadable
 from ..readers.array import MOST_CHANNELS, Rows, as_sample, axes_of, open_rows
+from .cache import cache_folder
 from .frames import frame_folders, read_frames
 from .layouts.arrays import npz, role
 from .layouts.series import of_file
@@ -33,6 +34,7 @@ def inputs(
     axes: tuple[Axis, ...] = IMAGE_AXES,
     *,
     by_line: bool = False,
+    vast: bool = False,
 ) -> Iterator[Item]:
     """Every item below ``paths``, as (key, Sample) or (key, why it cannot be used).
 
@@ -43,19 +45,22 @@ def inputs(
     says so ("x", "test_images") or its dimensions are more than one item has on ``axes``; else
     it is one item. A ``.ts`` file is as many items as it has series. A text file is one item;
     with ``by_line`` each of its lines that is not blank is one. Memory does not grow with the
-    number of items, save for packed stacks.
+    number of items, save for packed stacks. vast: pictures over the limit of a reader are decoded
+    onto the disk, up to ten times that limit, and x is a view of it.
     """
     for path in map(Path, paths):
         try:
             if os.path.isdir(path) or path.suffix.lower() == ".zip":
-                yield from _below(open_source(path), path, axes, by_line)
+                yield from _below(open_source(path), path, axes, by_line, vast)
             else:
-                yield from _file(path, str(path), axes, by_line)
+                yield from _file(path, str(path), axes, by_line, vast)
         except DataError as error:
             yield str(path), error
 
 
-def _below(source: Source, path: Path, axes: tuple[Axis, ...], by_line: bool) -> Iterator[Item]:
+def _below(
+    source: Source, path: Path, axes: tuple[Axis, ...], by_line: bool, vast: bool
+) -> Iterator[Item]:
     several = _several(source, data_of(axes))
     first = {min(files): name for name, (files, _) in several.items()}
     inside = {file for files, _ in several.values() for file in files}
@@ -69,7 +74,7 @@ def _below(source: Source, path: Path, axes: tuple[Axis, ...], by_line: bool) ->
         elif position in inside:
             continue
         elif isinstance(source, FolderSource):
-            yield from _file(path / name, str(path / name), axes, by_line)
+            yield from _file(path / name, str(path / name), axes, by_line, vast)
         else:
             key = f"{path}: {name}"
             if reader_for(name) is readers()["text"]:
@@ -97,7 +102,9 @@ def _clip(source: Source, frames: list[int], key: str) -> Sample:
     return read_frames(lambda at: read(source.read(at), source.names[at]), frames, key)
 
 
-def _file(path: Path, key: str, axes: tuple[Axis, ...], by_line: bool) -> Iterator[Item]:
+def _file(
+    path: Path, key: str, axes: tuple[Axis, ...], by_line: bool, vast: bool
+) -> Iterator[Item]:
     """The items of one file: several when it is a stack of arrays."""
     low = path.name.lower()
     try:
@@ -119,12 +126,20 @@ def _file(path: Path, key: str, axes: tuple[Axis, ...], by_line: bool) -> Iterat
         ):
             yield from _text(lambda: read_file(path, key), key, axes, by_line)
         else:
-            moving = data_of(axes) == "video"
-            yield _one(lambda: read(read_file(path, key), key, moving=moving), key)
+            yield _one(partial(_whole, path, key, axes, vast), key)
     except DataError as error:
         yield key, error
     except OSError as error:
         yield key, unreadable(f"cannot be read ({error.strerror})", key)
+
+
+def _whole(path: Path, key: str, axes: tuple[Axis, ...], vast: bool) -> Sample:
+    """The one item of a file."""
+    if vast and reader_for(key) is readers()["image"]:
+        large = _vast.read(path, key, cache_folder())
+        if large is not None:
+            return large
+    return read(read_file(path, key), key, moving=data_of(axes) == "video")
 
 
 def _text(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..card import PARTS, Skipped
 from ..grid import Sample
+from ..target import Target
 from .listing import Listing, check_classes, parts_present, stamp_of
 from .names import Names, natural
 from .targets import brought, matched, renaming
@@ -26,6 +28,11 @@ def joined(first: Listing, test: Listing, *, apart: bool = False) -> Listing:
     by name. Raises: DataError when ``test`` holds a class that ``first`` does not train, unless
     parts may lie ``apart``.
     """
+    also: dict[Target, Callable[[], Listing]] = {
+        kind: partial(_joined_as, kind, first, test, apart)
+        for kind in first.also
+        if kind in test.also or kind == test.target
+    }
     test = brought(test, first.target)
     kept = np.flatnonzero(first.parts != PARTS.index("test"))
     mine = np.flatnonzero(test.parts == PARTS.index("test"))
@@ -62,8 +69,13 @@ def joined(first: Listing, test: Listing, *, apart: bool = False) -> Listing:
         group_why=first.group_why or test.group_why,
         target_why=first.target_why,
         columns=first.columns,
+        also=also,
     )
     return found if apart else check_classes(found)
+
+
+def _joined_as(kind: Target, first: Listing, test: Listing, apart: bool) -> Listing:
+    return joined(brought(first, kind), brought(test, kind), apart=apart)
 
 
 def _groups(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +45,7 @@ class Listing:
         stamp: changes whenever a file is added, removed or altered.
         left_out: files that are no items, and why. doubts: what a person should know of how the
             listing was made.
+        also: the same set with targets of another kind, where it has such too.
     """
 
     path: str
@@ -66,6 +67,7 @@ class Listing:
     target_why: str = ""
     columns: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    also: Mapping[Target, Callable[[], Listing]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -51,6 +51,24 @@ class Placement:
         """``mask`` ``(*after)`` on the sample's grid, nearest cells; ``outside`` what was cut."""
         return _picked(mask, [self.places(axis) for axis in range(len(self.before))], outside)
 
+    def between(
+        self, raw: NDArray[np.float32], axis: int, cells: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """``raw`` ``(K, *after)`` at the middles of the sample's ``cells`` along one axis, linear
+        between prepared cells; those of the sample that were cut off take the nearest."""
+        last = raw.shape[1 + axis] - 1
+        place = (cells + 0.5) * self.scale[axis] + self.offset[axis] - 0.5
+        place = np.clip(place, 0, last)
+        low = np.floor(place).astype(np.int64)
+        weight = (place - low).astype(np.float32)
+        shape = [1] * raw.ndim
+        shape[1 + axis] = len(cells)
+        before: NDArray[np.float32] = np.take(raw, low, axis=1 + axis)
+        if not weight.any():
+            return before
+        behind = np.take(raw, np.minimum(low + 1, last), axis=1 + axis)
+        return np.asarray(before + (behind - before) * weight.reshape(shape))
+
 
 def placed(before: tuple[int, ...], data: DataPart, grid: Grid | None = None) -> Placement:
     """How `prepare` lays a sample of ``before`` cells onto ``data.size``."""

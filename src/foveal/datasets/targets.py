@@ -20,13 +20,16 @@ MOST_CLASSES = 0.5  # of the items: numbers with more different values are no cl
 def brought(listing: Listing, target: Target) -> Listing:
     """The listing with targets of the kind ``target``; itself where it has such already.
 
-    Classes named by numbers become numbers, few different numbers become classes, one class
-    becomes a choice of several, and the other way round where every item has exactly one.
+    A set that has such as well (boxes and shapes of things) gives them. Else classes named by
+    numbers become numbers, few different numbers become classes, one class becomes a choice of
+    several, and the other way round where every item has exactly one.
 
     Raises: DataError when the targets are not such.
     """
     if listing.target == target:
         return listing
+    if target in listing.also:
+        return listing.also[target]()
     way = _WAYS.get((listing.target, target))
     if way is None:
         what = f"targets of the kind {listing.target!r} cannot become {target!r}"

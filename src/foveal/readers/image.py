@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import mmap
 import struct
 import threading
 import warnings
@@ -165,7 +166,7 @@ def _check_size(width: int, height: int, key: str) -> None:
         )
 
 
-def _check_png(content: bytes, key: str) -> None:
+def _check_png(content: bytes | mmap.mmap, key: str) -> None:
     """Every needed chunk is whole. Pillow does not check the sums of the pixel chunks."""
     at, kind = 8, b""
     while kind != b"IEND" and at + 12 <= len(content):
@@ -175,10 +176,8 @@ def _check_png(content: bytes, key: str) -> None:
             break
         # Bit 5 of the first letter is clear for chunks that a decoder cannot do without.
         needed = not kind[0] & 0x20
-        if (
-            needed
-            and zlib.crc32(content[at + 4 : end]) != struct.unpack_from(">I", content, end)[0]
-        ):
+        (told,) = struct.unpack_from(">I", content, end)
+        if needed and zlib.crc32(memoryview(content)[at + 4 : end]) != told:
             raise unreadable(f"damaged picture (wrong checksum in PNG chunk {kind!r})", key)
         at = end + 4
     if kind != b"IEND":
@@ -231,6 +230,12 @@ _TURNS: dict[int, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
     7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
     8: lambda a: np.rot90(a, 1),
 }
+
+
+def upright(cells: NDArray[Any], turn: int) -> NDArray[Any]:
+    """``(y, x)`` cells drawn before a picture was turned, as the picture is read: by its EXIF
+    orientation, 1 to 8."""
+    return np.ascontiguousarray(_TURNS[turn](cells))
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -216,6 +216,8 @@ class Own:
     whole: name, size and answer of all samples -> name and content of one file that holds all
     answers; None where there is no such.
     drawn: answer or y, sample -> what a page shows of it, as a data URI.
+    asks: sample, plan -> prepared samples that ``answer`` asks about, 1 where it is not cut in
+    windows. With it samples may be larger than memory: x is then a view of a file.
     """
 
     answer: Callable[[Ask, Sample, Plan, Calibration], dict[str, Any]]
@@ -224,6 +226,7 @@ class Own:
     drawn: Callable[[Any, Sample, Plan], str]
     picture: Callable[[Mapping[str, Any], Sample, Plan], tuple[str, bytes]] | None = None
     whole: Callable[[Sequence[Told], Plan], tuple[str, bytes] | None] | None = None
+    asks: Callable[[Sample, Plan], int] | None = None
 
 
 def briefly(task: Task, raw: Tensor, target: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:

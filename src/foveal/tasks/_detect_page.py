@@ -85,7 +85,8 @@ def _samples(report: Report) -> str:
     parts = []
     for kind, title in (("worst", "Least right"), ("best", "Most right")):
         items = "".join(_item(each) for each in shown if each["kind"] == kind)
-        parts += [f"<h3>{title}</h3>", f'<ul class="gallery">{items}</ul>'] * bool(items)
+        shown_all = f'<ul class="gallery stacked wide">{items}</ul>'
+        parts += [f"<h3>{title}</h3>", shown_all] * bool(items)
     lead = "True boxes above, boxes that were said below; each class has its colour."
     keys = "".join(
         f"<li>{_square(i)} {name(each['name'])}</li>"

@@ -21,6 +21,7 @@ from ..readers._scan import restored
 from ..target import VOID
 from . import Ask, Calibration
 from ._tiles import slabs, whole
+from ._windows import mask_of, windowed
 
 SLAB = 2**22  # numbers held while answers are brought back
 
@@ -28,8 +29,10 @@ SLAB = 2**22  # numbers held while answers are brought back
 def answer(ask: Ask, sample: Sample, plan: Plan, calibration: Calibration) -> dict[str, Any]:
     """``{"shares", "mask"}``: the share of each class, and the class of each of the sample's own
     cells, uint8 ``(*S)``."""
-    mask = _mask(ask, sample, plan)
-    counts = np.bincount(mask.reshape(-1), minlength=len(plan.classes))
+    mask = mask_of(ask, sample, plan) if windowed(sample, plan) else _mask(ask, sample, plan)
+    cells, counts = mask.reshape(-1), np.zeros(len(plan.classes), np.int64)
+    for at in range(0, len(cells), SLAB):  # part by part: counting takes eight bytes of a cell
+        counts += np.bincount(cells[at : at + SLAB], minlength=len(counts))
     total = max(int(counts.sum()), 1)
     share = {n: round(int(c) / total, 6) for n, c in zip(plan.classes, counts, strict=True)}
     return {"shares": share, "mask": mask}
@@ -38,7 +41,8 @@ def answer(ask: Ask, sample: Sample, plan: Plan, calibration: Calibration) -> di
 def _mask(ask: Ask, sample: Sample, plan: Plan) -> NDArray[np.uint8]:
     """The class of each of the sample's own cells.
 
-    Where samples keep their scale (scans brought to one step, signals) and this one is larger
+    Samples of unlike sizes are brought to one, and the answer back. Where samples keep their
+    scale (scans brought to one step, signals) and this one is larger
     than the network's grid, nothing is cut off: it is answered in overlapping tiles.
     """
     size, data = sample.x.shape[1:], plan.data
@@ -72,29 +76,11 @@ def brought_back(raw: NDArray[np.float32], where: Placement) -> NDArray[np.uint8
     step = max(1, SLAB // max(others, 1))
     for start in range(0, where.before[0], step):
         rows = range(start, min(start + step, where.before[0]))
-        slab = _between(raw, 0, where, np.array(rows))
+        slab = where.between(raw, 0, np.array(rows))
         for axis in range(1, len(where.before)):
-            slab = _between(slab, axis, where, np.arange(where.before[axis]))
+            slab = where.between(slab, axis, np.arange(where.before[axis]))
         out[start : start + step] = slab.argmax(0)
     return out
-
-
-def _between(
-    raw: NDArray[np.float32], axis: int, where: Placement, cells: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """``raw`` along grid axis ``axis`` at the middles of the sample's ``cells``."""
-    last = raw.shape[1 + axis] - 1
-    place = (cells + 0.5) * where.scale[axis] + where.offset[axis] - 0.5
-    place = np.clip(place, 0, last)
-    low = np.floor(place).astype(np.int64)
-    weight = (place - low).astype(np.float32)
-    shape = [1] * raw.ndim
-    shape[1 + axis] = len(cells)
-    before: NDArray[np.float32] = np.take(raw, low, axis=1 + axis)
-    if not weight.any():
-        return before
-    behind = np.take(raw, np.minimum(low + 1, last), axis=1 + axis)
-    return np.asarray(before + (behind - before) * weight.reshape(shape))
 
 
 def tally(answer: Mapping[str, Any], y: Any, plan: Plan) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -127,6 +113,14 @@ def _nifti(mask: NDArray[Any], sample: Sample) -> bytes:
     make: Any = nibabel.Nifti1Image
     image = make(np.ascontiguousarray(mask), sample.affine)
     image.header.set_xyzt_units("mm")
+    # A header holds single precision. What came from its quaternion goes back into that: as a
+    # matrix it would be off by some 1e-7 mm.
+    assert sample.affine is not None, "asked only of scans"
+    if (sample.affine != sample.affine.astype(np.float32)).any():
+        turned = make(np.ascontiguousarray(mask), None, image.header)
+        turned.set_sform(None, code=0)
+        turned.set_qform(sample.affine, code=1)
+        image = turned if (turned.header.get_best_affine() == sample.affine).all() else image
     whole: bytes = image.to_bytes()
     return gzip.compress(whole, mtime=0)
 

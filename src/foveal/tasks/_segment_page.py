@@ -54,8 +54,7 @@ def _classes(report: Report) -> str:
 
 
 def _class(k: int, row: Mapping[str, Any]) -> tuple[str, ...]:
-    mark = f'<svg width="12" height="12" aria-hidden="true">{_square(k)}</svg> '
-    first = (mark + name(row["name"]), percent(row["share"]), count(row["samples"]))
+    first = (f"{_mark(k)} {name(row['name'])}", percent(row["share"]), count(row["samples"]))
     if row["iou"] is None or row["dice"] is None:
         return (*first, "", "–", "–")
     iou, dice = row["iou"], row["dice"]
@@ -67,8 +66,9 @@ def _class(k: int, row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _square(k: int) -> str:
-    return f'<rect width="12" height="12" fill="{colour_of(k % len(COLOURS))}"/>'
+def _mark(k: int) -> str:
+    square = f'<rect width="12" height="12" fill="{colour_of(k % len(COLOURS))}"/>'
+    return f'<svg width="12" height="12" aria-hidden="true">{square}</svg>'
 
 
 def _gallery(report: Report) -> str:
@@ -77,7 +77,8 @@ def _gallery(report: Report) -> str:
         return ""
     noun = str(report.details.get("noun", "samples"))
     body = "".join(
-        f'<h3>The {kind} {noun}</h3><ul class="gallery">{"".join(_one(r, noun) for r in rows)}</ul>'
+        f"<h3>The {kind} {noun}</h3>"
+        f'<ul class="gallery stacked">{"".join(_one(r, noun) for r in rows)}</ul>'
         for kind in ("worst", "best")
         if (rows := [r for r in shown if r["kind"] == kind])
     )
@@ -85,7 +86,11 @@ def _gallery(report: Report) -> str:
         "Of each test sample: as it is, with the true mask, and with the network's. Cells of no "
         "known class are grey."
     )
-    return section("masks", "Masks", "Masks over samples", body, lead)
+    classes = report.details.get("per_class", [])[:SHOWN]
+    keys = "".join(f"<li>{_mark(k)} {name(row['name'])}</li>" for k, row in enumerate(classes))
+    return section(
+        "masks", "Masks", "Masks over samples", f'<ul class="keys">{keys}</ul>{body}', lead
+    )
 
 
 def _one(row: Mapping[str, Any], noun: str) -> str:

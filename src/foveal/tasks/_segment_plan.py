@@ -22,6 +22,8 @@ FEWEST = 30.0  # below it, fewer cells are worth more than fine ones
 LEAST_SHARE = 1 / 16  # of the cells, at least, are kept
 BATCH = (2, 16)
 AT_ONCE = 2**20  # cells of one batch
+BEYOND = 2  # times as large as what was learned from, along an axis: another kind of sample
+SCALED = ("stretch", "pad", "crop")  # ways in which samples are brought to one size
 
 
 def sized(plan: Plan, card: Card, spend: Spend) -> Plan:
@@ -92,6 +94,15 @@ def planned(plan: Plan, card: Card) -> Plan:
     if any(plan.augment.warp):
         plan = replace_part(plan, "augment", warp=())
         why["augment.warp"] = "a mask would have to run with its sample"
+    if plan.data.fit in SCALED:
+        even = all(b <= BEYOND * a for a, b in zip(card.median, card.largest, strict=True))
+        window = card.median if even else card.largest
+        plan = replace_part(plan, "judge", window=window)
+        why["judge.window"] = (
+            f"training samples are {'usually' if even else 'up to'} {_words(window)}: in one "
+            f"more than {BEYOND} times as large along an axis things keep their size if it is "
+            "answered in windows like that"
+        )
     return replace(plan, why=why)
 
 

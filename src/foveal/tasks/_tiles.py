@@ -15,11 +15,15 @@ from . import Ask
 STEP = 0.5  # of the window, from one tile to the next
 SPREAD = 0.125  # of the window: standard deviation of the weights
 LEAST = 1e-3  # weight of an end along an axis, against the middle
-TOGETHER = 2**22  # cells of the tiles asked at a time
+TOGETHER = 2**20  # cells of the tiles asked at a time
 
 
 def slabs(
-    ask: Ask, x: NDArray[Any], window: tuple[int, ...], step: float = STEP
+    ask: Ask,
+    x: NDArray[Any],
+    window: tuple[int, ...],
+    step: float = STEP,
+    span: tuple[int, int] | None = None,
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Raw answers for ``x`` ``(C, *S)``, a slab of its first grid axis after the other.
 
@@ -28,21 +32,30 @@ def slabs(
     is mirrored up to it. Memory holds one slab of answers, a window thick, whatever the size of
     the first axis.
 
+    span: the cells of the second axis that are answered, where not all are: they come out as if
+    all were, and memory holds no more than their tiles cover.
+
     Yields: first cell and answers ``(K, n, *S[1:])``; slabs follow each other without a gap.
     Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z (half a window, an eighth).
     """
     size = x.shape[1:]
     starts = [places(n, w, step) for n, w in zip(size, window, strict=True)]
+    low, high = [0] * len(size), list(size)
+    told: tuple[slice, ...] = ()
+    if span is not None and size[1:]:
+        met = [s for s in starts[1] if s < span[1] and s + window[1] > span[0]]
+        starts[1], low[1], high[1] = met, met[0], min(met[-1] + window[1], size[1])
+        told = (slice(span[0] - met[0], span[1] - met[0]),)
     weight = bump(window)
     total: NDArray[np.float32] | None = None
-    sums = np.zeros((window[0], *size[1:]), np.float32)
+    sums = np.zeros((window[0], *np.subtract(high, low)[1:]), np.float32)
     for number, first in enumerate(starts[0]):
         for corner, tile in _answered(ask, x, window, first, starts[1:]):
             if total is None:
-                total = np.zeros((len(tile), window[0], *size[1:]), np.float32)
+                total = np.zeros((len(tile), *sums.shape), np.float32)
             inside = tuple(
-                slice(a, min(a + w, n))
-                for a, w, n in zip(corner, window[1:], size[1:], strict=True)
+                slice(c - a, min(c + w, b) - a)
+                for c, w, a, b in zip(corner, window[1:], low[1:], high[1:], strict=True)
             )
             cut = tuple(slice(0, s.stop - s.start) for s in inside)
             total[(slice(None), slice(None), *inside)] += (tile * weight)[
@@ -52,7 +65,8 @@ def slabs(
         assert total is not None, "there is a tile in every row"
         last = number + 1 == len(starts[0])
         done = min(window[0], size[0] - first) if last else starts[0][number + 1] - first
-        yield first, np.asarray(total[:, :done] / sums[:done], np.float32)
+        slab = np.asarray(total[:, :done] / sums[:done], np.float32)
+        yield first, slab[(slice(None), slice(None), *told)]
         # What the next tiles meet moves to the front; behind it there is nothing yet.
         for held in (total, sums[None]):
             held[:, : window[0] - done] = held[:, done:].copy()
@@ -103,16 +117,11 @@ def _answered(
 
 def _cut(x: NDArray[Any], corner: tuple[int, ...], window: tuple[int, ...]) -> NDArray[Any]:
     """A window of ``x``, mirrored where the grid is shorter."""
-    picks = []
-    for axis, (start, cells) in enumerate(zip(corner, window, strict=True), start=1):
-        there = x.shape[axis]
-        place = np.arange(start, start + cells)
+    inside = [slice(start, start + cells) for start, cells in zip(corner, window, strict=True)]
+    tile = x[(slice(None), *inside)]  # first of all: x may lie on a disk
+    for axis, (there, cells) in enumerate(zip(tile.shape[1:], window, strict=True), start=1):
         if there < cells:
             turn = max(2 * there - 2, 1)
-            place = place % turn
-            place = np.where(place < there, place, turn - place)
-        picks.append(place)
-    tile = x
-    for axis, place in enumerate(picks, start=1):
-        tile = np.take(tile, place, axis=axis)
+            place = np.arange(cells) % turn
+            tile = np.take(tile, np.where(place < there, place, turn - place), axis=axis)
     return tile

@@ -22,6 +22,7 @@ from ._segment_judge import FIGURES, baselines, calibrate, judge, quick
 from ._segment_own import answer, drawn, files, tally
 from ._segment_page import TERMS, headline, sections
 from ._segment_plan import decoder, planned, sized
+from ._windows import count
 
 SMOOTH = 1.0  # cells added to both sides of Dice, so that an absent class is no division by zero
 
@@ -212,6 +213,6 @@ TASK = Task(
     ),
     brief=brief,
     sized=sized,
-    own=Own(answer=answer, tally=tally, files=files, drawn=drawn),
+    own=Own(answer=answer, tally=tally, files=files, drawn=drawn, asks=count),
     joined=joined,
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..grid import Axis, Sample
     from ..plan import Plan
-    from ..tasks import Telling, Told
+    from ..tasks import Ask, Telling, Told
     from .model import Model
 
 TOGETHER = 64  # samples per forward pass
@@ -114,18 +114,19 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
     from ..evaluation.predict import asker
     from ..record import write_bytes
 
-    own, plan, known = model.task.own, model.plan, model.report.calibration
+    own, plan = model.task.own, model.plan
     assert own is not None, "asked only of tasks whose answers have places"
     ask, taken = asker(model.network, plan), set[str]()
     told: list[Told] = []
     with progress.bar("predicting", None) as tick:
-        for key, found in _samples(inputs, plan.reads, by_line=False):
+        vast = own.asks is not None
+        for key, found in _samples(inputs, plan.reads, by_line=False, vast=vast):
             tick(1)
             with giving(folder):
                 try:
                     if isinstance(found, FovealError):
                         raise found
-                    answer = {"input": key, **own.answer(ask, found, plan, known)}
+                    answer = {"input": key, **_asked(model, ask, found, progress)}
                     if folder is not None:
                         kept = [own.files(answer, found)]
                         kept += [] if own.picture is None else [own.picture(answer, found, plan)]
@@ -141,6 +142,23 @@ def _placed(model: Model, inputs: Any, progress: Progress, folder: Path | None) 
         whole = own.whole(told, plan)
         if whole is not None:
             write_bytes(folder / whole[0], whole[1])
+
+
+def _asked(model: Model, ask: Ask, sample: Sample, progress: Progress) -> Answer:
+    """The answer on the sample's own grid; with a bar where it is asked window by window."""
+    own, plan, known = model.task.own, model.plan, model.report.calibration
+    assert own is not None, "asked only of tasks whose answers have places"
+    many = 1 if own.asks is None else own.asks(sample, plan)
+    if many == 1:
+        return own.answer(ask, sample, plan, known)
+    with progress.bar(f"windows of {_stem(sample.key)}", many) as tick:
+
+        def counted(x: NDArray[Any]) -> NDArray[np.float32]:
+            raw = ask(x)
+            tick(len(x))
+            return raw
+
+        return own.answer(counted, sample, plan, known)
 
 
 def _stem(key: str) -> str:
@@ -163,14 +181,14 @@ def _free(stem: str, ending: str, taken: set[str]) -> str:
 
 
 def _samples(
-    inputs: Any, axes: tuple[Axis, ...], by_line: bool
+    inputs: Any, axes: tuple[Axis, ...], by_line: bool, vast: bool = False
 ) -> Iterable[tuple[str, Sample | FovealError]]:
     from ..datasets.inputs import inputs as from_paths
 
     if isinstance(inputs, np.ndarray) or hasattr(inputs, "__array__"):
         return _array_samples(np.asarray(inputs), axes)
     paths = [inputs] if isinstance(inputs, str | Path) else inputs
-    return from_paths(paths, axes, by_line=by_line)
+    return from_paths(paths, axes, by_line=by_line, vast=vast)
 
 
 def _array_samples(

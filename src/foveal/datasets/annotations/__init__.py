@@ -7,9 +7,13 @@ set of rules for all (`rules`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .outlines import Outline
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +26,7 @@ class Noted:
         size: cells of the sample along each axis as the file states them; None where it does not.
         says: what the file calls its sample, "" where it does not.
         broken: things in the file that are no boxes, as people would say it.
+        outlines: shapes of things, where the file was asked for these: then there are no boxes.
     """
 
     names: tuple[str, ...]
@@ -29,6 +34,7 @@ class Noted:
     size: tuple[int, ...] | None = None
     says: str = ""
     broken: tuple[str, ...] = ()
+    outlines: tuple[Outline, ...] = ()
 
 
 def table(rows: list[list[float]], rank: int) -> NDArray[np.float64]:

@@ -13,18 +13,21 @@ import numpy as np
 from ...errors import DataError
 from ...readers import unreadable
 from . import Noted, crossed, table
+from .outlines import Outline, outline
 
 MOST_BYTES = 2**30  # the instances of COCO's own training part have 450 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """What one file says: the boxes of each picture by its file name, and the classes in the
-    order of their numbers. strays: annotations that belong to no picture in it."""
+    """What one file says: the boxes of each picture by its file name (or the shapes), and the
+    classes in the order of their numbers. strays: annotations that belong to no picture in it.
+    drawn: annotations that have a shape, polygons or runs of cells."""
 
     pictures: dict[str, Noted]
     classes: tuple[str, ...]
     strays: int
+    drawn: int = 0
 
 
 def is_document(values: Any) -> bool:
@@ -33,8 +36,11 @@ def is_document(values: Any) -> bool:
     return isinstance(values, dict) and all(isinstance(values.get(k), list) for k in lists)
 
 
-def read(content: bytes, key: str) -> Document:
-    """The whole file. Raises: DataError naming ``key`` for what is no such file."""
+def read(content: bytes, key: str, *, outlines: bool = False) -> Document:
+    """The whole file; with ``outlines`` the shapes in place of the boxes.
+
+    Raises: DataError naming ``key`` for what is no such file.
+    """
     if len(content) > MOST_BYTES:
         raise unreadable(f"{len(content):,} bytes are more than an annotation may have", key)
     try:
@@ -47,37 +53,52 @@ def read(content: bytes, key: str) -> Document:
             where=key,
             mend="give a COCO file of detections",
         )
-    return _document(values, key)
+    return _document(values, key, outlines)
 
 
-def _document(values: Mapping[str, Any], key: str) -> Document:
+def _document(values: Mapping[str, Any], key: str, outlines: bool) -> Document:
     images = {i["id"]: i for i in values["images"] if _whole(i, "id") and _name(i)}
     kinds = {c["id"]: str(c["name"]) for c in values["categories"] if _whole(c, "id", "name")}
-    boxes: dict[Any, list[tuple[str, list[float]]]] = {number: [] for number in images}
-    broken: dict[Any, list[str]] = {number: [] for number in images}
-    strays = 0
+    found: dict[Any, _Things] = {number: _Things() for number in images}
+    strays = drawn = 0
     for one in values["annotations"]:
         number = one.get("image_id") if isinstance(one, dict) else None
-        if not isinstance(number, int | str) or number not in boxes:
+        if not isinstance(number, int | str) or number not in found:
             strays += 1
             continue
-        corners, kind = _corners(one.get("bbox")), kinds.get(_key(one.get("category_id")))
-        if corners is None or kind is None:
-            broken[number].append(f"annotation {one.get('id')!r:.20}")
-        elif not one.get("iscrowd"):
-            boxes[number].append((kind, corners))
+        drawn += bool(one.get("segmentation"))
+        kind = kinds.get(_key(one.get("category_id")))
+        found[number].add(one, kind, outlines)
     if not images:
         raise DataError("no image in it has a name", where=key, mend="give images a file_name")
-    pictures = {
-        _name(image): Noted(
-            tuple(kind for kind, _ in boxes[number]),
-            table([corners for _, corners in boxes[number]], 2),
-            _size(image),
-            broken=tuple(broken[number]),
-        )
-        for number, image in images.items()
-    }
-    return Document(pictures, tuple(kinds[n] for n in sorted(kinds, key=str)), strays)
+    pictures = {_name(i): found[number].noted(_size(i)) for number, i in images.items()}
+    return Document(pictures, tuple(kinds[n] for n in sorted(kinds, key=str)), strays, drawn)
+
+
+class _Things:
+    """What is said of one picture, as it is read."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.boxes: list[list[float]] = []
+        self.outlines: list[Outline] = []
+        self.broken: list[str] = []
+
+    def add(self, one: Mapping[str, Any], kind: str | None, outlines: bool) -> None:
+        """Note the box of an annotation, or its shape."""
+        box = _corners(one.get("bbox"))
+        shape = outline(kind or "", one.get("segmentation"), box) if outlines else None
+        if kind is None or (shape is None if outlines else box is None):
+            self.broken.append(f"annotation {one.get('id')!r:.20}")
+        elif shape is not None:
+            self.outlines.append(shape)
+        elif box is not None and not one.get("iscrowd"):
+            self.names.append(kind)
+            self.boxes.append(box)
+
+    def noted(self, size: tuple[int, ...] | None) -> Noted:
+        boxes, broken = table(self.boxes, 2), tuple(self.broken)
+        return Noted(tuple(self.names), boxes, size, broken=broken, outlines=tuple(self.outlines))
 
 
 def _whole(values: Any, *keys: str) -> bool:

@@ -8,6 +8,7 @@ In order, for every sample:
 * corners the wrong way round are exchanged;
 * what lies outside the picture is cut off;
 * a box that then has no extent is left out; so is one that is no number.
+Where boxes stick out, and none would with x and y exchanged, that is told of most such samples.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ FAULTS = {
     "outside": "boxes that stick out of the frame: they are cut off",
     "gone": "boxes that lie outside the frame: they are left out",
     "flat": "boxes without area: they are left out",
+    "crossed": "boxes that stick out of the frame, and would not with x and y exchanged, so these "
+    "may be in the wrong order: they are taken as they stand",
     "number": "boxes that are no numbers: they are left out",
     "broken": "things in its annotation that are no boxes: they are left out",
     "named": "an annotation that names another picture: files may be shifted",
@@ -114,6 +117,9 @@ def _inside(
 ) -> tuple[Boxes, NDArray[np.int64]]:
     rank, limit = len(size), np.array(size, np.float64)
     cut = np.clip(boxes, 0, np.tile(limit, 2))
+    beyond = (boxes > np.tile(limit, 2) + OUTSIDE).any(axis=1)
+    if beyond.any() and bool((boxes <= np.tile(limit[::-1], 2) + OUTSIDE).all()):
+        _note(faults, "crossed", int(beyond.sum()))
     out = (np.abs(cut - boxes) > OUTSIDE).any(axis=1)
     gone = (cut[:, rank:] <= cut[:, :rank]).any(axis=1)
     _note(faults, "outside", int((out & ~gone).sum()))

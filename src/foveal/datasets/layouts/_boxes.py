@@ -13,7 +13,7 @@ import numpy as np
 from ...card import Skipped
 from ...errors import DataError
 from ...grid import Sample
-from ...readers import read
+from ...readers import read, reader_for, readers
 from ...readers.image import header
 from ..annotations import Noted
 from ..annotations.rules import FAULTS, Settled, settled
@@ -47,7 +47,9 @@ def stem(name: str) -> str:
 
 def frame(source: Source, position: int) -> tuple[tuple[int, int] | None, int]:
     """Rows and columns of a picture and its EXIF turn, from its first bytes; None if they do not
-    tell."""
+    tell, or it is no picture."""
+    if reader_for(source.names[position]) is not readers()["image"]:
+        return None, 1
     try:
         found = header(source.head(position, HEAD)) or header(source.read(position))
     except DataError:
@@ -69,10 +71,12 @@ def listed(
     left_out: Sequence[Skipped] = (),
     doubts: Sequence[str] = (),
     classes: Sequence[str] = (),
+    measured: bool = False,
 ) -> Listing:
-    """The listing of pictures with boxes.
+    """The listing of samples with boxes.
 
     classes: as the format lists them, in its order; what occurs beside them comes behind.
+    measured: corners are in the unit of the samples' axes (seconds), not in cells.
     Raises: DataError where no box is left at all.
     """
     keys = Names(source.names[item.position] for item in items)
@@ -81,11 +85,13 @@ def listed(
     kept: list[Settled] = []
     for item, key in zip(items, keys, strict=True):
         size, turn = frame(source, item.position)
-        found = settled(item.noted, size, turn)
+        found = settled(item.noted, size if size is not None else item.noted.size, turn)
         for fault, count in (*found.faults.items(), *_named(item.noted, key)):
             met.setdefault(fault, []).append(key)
             counts[fault] += count
         kept.append(found)
+    if 2 * len(met.get("crossed", ())) <= len({*met.get("outside", ()), *met.get("gone", ())}):
+        met.pop("crossed", None)  # a slip here and there, not another order
     names = _names(items, kept, classes, str(place.path))
     boxes = _tables(items, kept, names)
     parts = np.array([item.part for item in items], np.int8)
@@ -99,7 +105,7 @@ def listed(
         parts=parts,
         has_parts=parts_present(parts),
         classes=names,
-        read=_reader(source, positions, keys, boxes),
+        read=_reader(source, positions, keys, boxes, measured),
         stamp=stamp_of(source.stamp, layout, parts, names, *boxes),
         left_out=tuple(left_out),
         target="boxes",
@@ -156,10 +162,13 @@ def _reader(
     positions: NDArray[np.int64],
     keys: Names,
     boxes: Sequence[NDArray[np.float64]],
+    measured: bool,
 ) -> Callable[[int], Sample]:
     def reading(i: int) -> Sample:
         item = read(source.read(int(positions[i])), keys[i])
-        return replace(item, y=boxes[i])
+        steps = [axis.step if measured else 1.0 for axis in item.grid.axes]
+        y = boxes[i] if len(steps) != boxes[i].shape[1] // 2 else boxes[i] / [1.0, *steps, *steps]
+        return replace(item, y=y)
 
     return reading
 

@@ -96,7 +96,7 @@ def cost(report: Report) -> str:
     }
     pairs = []
     for key, value in known.items():
-        title, shown = words.get(key, (str(key).replace("_", " "), _plain))
+        title, shown = words.get(key, (str(key).replace("_", " ").capitalize(), _plain))
         if value is None or isinstance(value, dict | list):
             continue
         pairs.append((title, esc(shown(value)) if isinstance(value, int | float) else esc(value)))
