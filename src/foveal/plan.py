@@ -141,9 +141,7 @@ class NetPart:
     @property
     def places(self) -> int:
         """Numbers of each channel that come to the head."""
-        if self.pool == "grid":
-            return int(PARTS ** len(self.stem_kernel))
-        return 2 if self.pool == "opening" else 1
+        return {"grid": PARTS ** len(self.stem_kernel), "opening": 2}.get(self.pool, 1)
 
 
 @dataclass(frozen=True, slots=True)

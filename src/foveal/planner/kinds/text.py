@@ -11,7 +11,7 @@ import numpy as np
 from ...card import Card
 from ...datasets.tokens import counted, text_of, vocabulary
 from ...forms import TextPart
-from ...plan import AugmentPart, Plan, replace_part
+from ...plan import AugmentPart, NetPart, Plan, replace_part
 from . import Means, Rows
 
 MOST_WORDS, LONGEST = 50_000, 2_000  # tokens known, tokens of a text
@@ -186,41 +186,44 @@ def _network(plan: Plan, why: dict[str, str]) -> Plan:
         votes=votes,
         forget=0.2,
     )
-    side = "kernels of several widths side by side (Kim 2014, arXiv:1408.5882)"
-    why.update(
-        {
-            "net.stem": "each token has a vector that is learned",
-            "net.stem_width": "of 32, 64 and 128 numbers the most named most questions rightly "
-            "(80.4, 81.9, 83.3 % of TREC held back); 300, as published, half a point more"
-            if text.unit == "words"
-            else "characters mean little by themselves",
-            "net.stem_kernel": "one token at a time",
-            "net.stem_stride": "every token counts",
-            "net.block": side,
-            "net.widths": f"{maps} patterns for each width"
-            + (f": up to {SHORT} tokens leave time for more than 100" if maps > 100 else ""),
-            "net.depths": "deeper ones need more texts than a person labels",
-            "net.strides": "the largest answer over the whole text is taken in any case",
-            "net.kernels": f"{side}: {', '.join(map(str, spans))} tokens",
-            "net.pool": "a pattern counts wherever in the text it stands"
-            + (
-                ", and once more among the first words (TREC, held-back questions: 85.8 % "
-                "without, 86.2 % with)"
-                if text.unit == "words"
-                else ""
-            ),
-            "net.dropout": "half of the patterns, as published for this network",
-            "net.drop_path": "each text goes through votes or convolutions alone, so both learn to "
-            "answer; held-back texts then tell how much each counts",
-            "net.votes": "each token and piece votes, starting from naive-Bayes counts of the "
-            "training texts (Wang and Manning 2012): without it this network lost to them"
-            if votes
-            else "too many answers for a table of votes",
-            "net.forget": "votes do without a fifth of the tokens, so that unknown words come as "
-            "no surprise; convolutions see all of them",
-        }
-    )
+    why.update(_reasons(net, text.unit == "words"))
     return replace(plan, net=net)
+
+
+def _reasons(net: NetPart, words: bool) -> dict[str, str]:
+    """Why the network of a text is as it is."""
+    side = "kernels of several widths side by side (Kim 2014, arXiv:1408.5882)"
+    return {
+        "net.stem": "each token has a vector that is learned",
+        "net.stem_width": "of 32, 64 and 128 numbers the most named most questions rightly "
+        "(80.4, 81.9, 83.3 % of TREC held back); 300, as published, half a point more"
+        if words
+        else "characters mean little by themselves",
+        "net.stem_kernel": "one token at a time",
+        "net.stem_stride": "every token counts",
+        "net.block": side,
+        "net.widths": f"{net.widths[0]} patterns for each width"
+        + (f": up to {SHORT} tokens leave time for more than 100" if net.widths[0] > 100 else ""),
+        "net.depths": "deeper ones need more texts than a person labels",
+        "net.strides": "the largest answer over the whole text is taken in any case",
+        "net.kernels": f"{side}: {', '.join(str(k[0]) for k in net.kernels)} tokens",
+        "net.pool": "a pattern counts wherever in the text it stands"
+        + (
+            ", and once more among the first words (TREC, held-back questions: 85.8 % "
+            "without, 86.2 % with)"
+            if words
+            else ""
+        ),
+        "net.dropout": "half of the patterns, as published for this network",
+        "net.drop_path": "each text goes through votes or convolutions alone, so both learn to "
+        "answer; held-back texts then tell how much each counts",
+        "net.votes": "each token and piece votes, starting from naive-Bayes counts of the "
+        "training texts (Wang and Manning 2012): without it this network lost to them"
+        if net.votes
+        else "too many answers for a table of votes",
+        "net.forget": "votes do without a fifth of the tokens, so that unknown words come as "
+        "no surprise; convolutions see all of them",
+    }
 
 
 def _fit(plan: Plan, means: Means, length: int, why: dict[str, str]) -> Plan:
