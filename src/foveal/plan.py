@@ -141,7 +141,7 @@ class NetPart:
     @property
     def places(self) -> int:
         """Numbers of each channel that come to the head."""
-        return {"grid": PARTS ** len(self.stem_kernel), "opening": 2}.get(self.pool, 1)
+        return {"grid": int(PARTS ** len(self.stem_kernel)), "opening": 2}.get(self.pool, 1)
 
 
 @dataclass(frozen=True, slots=True)
