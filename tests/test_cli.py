@@ -99,7 +99,7 @@ class TestUsage:
             "demo",
         ):
             assert f"\n  {verb} " in found.stdout
-        for unbuilt in ("audit", "explain", "export", "serve", "studio"):
+        for unbuilt in ("explain", "export", "serve", "studio"):
             assert f"\n  {unbuilt} " not in found.stdout
 
     def test_help_loads_nothing_heavy(self):

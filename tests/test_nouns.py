@@ -38,7 +38,7 @@ def nouns(kind):
     plain = st.dictionaries(words, st.one_of(counts, numbers, words, st.none()), max_size=3)
     overrides = {
         name: plain
-        for name in ("data", "cost", "calibration", "invariance", "details")
+        for name in ("data", "cost", "calibration", "invariance", "details", "folds")
         if kind is Report
     }
     overrides |= BY_HAND.get(kind, {})

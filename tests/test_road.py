@@ -100,7 +100,7 @@ class TestEveryLayout:
 class TestReport:
     def test_it_has_the_keys_that_were_promised(self, model):
         found = strict((model.run / "report.json").read_text())
-        assert found.keys() == KEYS | {"details"}  # what the page draws comes on top
+        assert found.keys() == KEYS | {"details", "folds"}  # what the page draws comes on top
         assert found["task"] == "classify"
         assert found["main"] == "accuracy"
         assert found["data"].keys() == {"train", "validation", "test", "skipped", "groups"}
@@ -138,14 +138,14 @@ class TestCommandLine:
         assert plan == strict((tmp_path / "p.json").read_text())
         assert plan["why"]["net.widths"] == "set by you to [16]"
         done = command("train", data, *words, "--out", run, cwd=tmp_path)
-        assert strict(done.stdout).keys() == KEYS | {"details"}
+        assert strict(done.stdout).keys() == KEYS | {"details", "folds"}
         assert strict(done.stdout) == strict((run / "report.json").read_text())
         trained = strict((run / "plan.json").read_text())
         assert {k: trained[k] for k in ("net", "data", "augment")} == {
             k: plan[k] for k in ("net", "data", "augment")
         }
         judged = strict(command("evaluate", run, data, "--json", cwd=tmp_path).stdout)
-        assert judged.keys() == KEYS | {"details"}
+        assert judged.keys() == KEYS | {"details", "folds"}
         done = command("predict", run, data, "nothing.png", "--json", cwd=tmp_path)
         lines = [strict(line) for line in done.stdout.splitlines()]
         assert len(lines) == 73

@@ -259,5 +259,6 @@ def _judge(augment: AugmentPart, data: DataPart, why: Reasons) -> JudgePart:
         "answers of the mirrored view are averaged in" if mirror else "nothing may be mirrored"
     )
     why["judge.shift"] = f"views shifted by {shift} cells are averaged in" if shift else "tiny grid"
+    why["judge.window"] = "every sample is answered whole"
     why["judge.bootstrap"] = "1,000 resamples steady a 95 % interval to about a twentieth"
     return JudgePart(mirror=mirror, shift=shift, bootstrap=1000)
