@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foveal.drawing.pictures import EDGE, STRIP, picture
+from foveal.drawing.pictures import COLOURS, EDGE, STRIP, overlaid, picture
 
 
 def opened(uri):
@@ -59,3 +59,16 @@ def test_other_grids_are_shown_too():
     strip = opened(picture(signal))
     assert strip.shape == (STRIP, 50, 3)
     assert (strip[..., 0] == signal[0]).all()
+
+
+def test_masks_colour_their_classes_and_leave_the_background_bare():
+    x, mask = noise(1, 8, 8), np.zeros((8, 8), np.uint8)
+    mask[2:4], mask[4:6] = 1, 255
+    drawn = opened(overlaid(x, mask, void=255, bare=[0], share=0.5)).astype(float)
+    grey = x[0, :, :, None].astype(float).repeat(3, 2)
+    assert np.array_equal(drawn[mask == 0], grey[mask == 0])
+    want = (grey[mask == 1] + np.array(COLOURS[1])) / 2
+    assert np.abs(drawn[mask == 1] - want).max() <= 1
+    assert np.abs(drawn[mask == 255] - (grey[mask == 255] + 128) / 2).max() <= 1
+    tinted = opened(overlaid(x, mask, void=255)).astype(float)
+    assert (tinted[mask == 0] != grey[mask == 0]).any()

@@ -119,11 +119,13 @@ def overlaid(
     void: int,
     low: Sequence[float] = (0.0,),
     high: Sequence[float] = (255.0,),
+    bare: Sequence[int] = (),
     share: float = 0.55,
 ) -> str:
     """``x`` (C, *S) with the colour of each cell's class ``mask`` (*S) over it; void is grey.
 
-    Drawn as `picture` does, with the slice that has most classes of a grid of many.
+    Drawn as `picture` does, with the slice that has most classes of a grid of many. bare: classes
+    that are left without colour (a background).
     """
     *leading, height, width = (1, *mask.shape)
     flat = mask.reshape(prod(leading), height, width)
@@ -132,7 +134,10 @@ def overlaid(
     seen = seen[:3] if len(seen) >= 3 else seen[:1].repeat(3, axis=0)
     table = np.array([COLOURS[i % len(COLOURS)] for i in range(256)], np.float64)
     table[void] = 128
-    mixed = (1 - share) * np.moveaxis(seen, 0, -1) + share * table[flat[busy]]
+    shares = np.full(256, share)
+    shares[list(bare)] = 0.0
+    over = shares[flat[busy]][..., None]
+    mixed = (1 - over) * np.moveaxis(seen, 0, -1) + over * table[flat[busy]]
     return picture(np.moveaxis(mixed, -1, 0))
 
 

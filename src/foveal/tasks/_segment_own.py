@@ -20,6 +20,7 @@ from ..plan import Plan
 from ..readers._scan import restored
 from ..target import VOID
 from . import Ask, Calibration
+from ._segment_judge import judged_classes
 from ._tiles import slabs, whole
 from ._windows import mask_of, windowed
 
@@ -132,4 +133,5 @@ def drawn(said: Any, sample: Sample, plan: Plan) -> str:
     x = sample.x
     if plan.data.scale == "sample" or len(low) != len(x):
         low, high = (float(x.min()),), (float(x.max()) or 1.0,)
-    return overlaid(x, np.asarray(mask), void=VOID, low=low, high=high)
+    bare = np.flatnonzero(~judged_classes(plan)).tolist()
+    return overlaid(x, np.asarray(mask), void=VOID, low=low, high=high, bare=bare)

@@ -49,7 +49,10 @@ def _classes(report: Report) -> str:
     if len(cells) > SHOWN:
         rest = table(caption, head, cells[SHOWN:], numeric=numeric, kind="classes")
         body += details(f"The other {len(cells) - SHOWN} classes", rest)
-    lead = "The square before a name is its colour below. A background counts for no mean."
+    lead = (
+        "The square before a name is its colour below. A background is left bare and counts for "
+        "no mean."
+    )
     return section("classes", "Classes", "Class by class", body, lead)
 
 
