@@ -155,3 +155,14 @@ def test_the_reason_holds_both_rates():
     assert machine.why_winograd == "tried for fp32 on a CPU alone"
     machine = dataclasses.replace(machine, winograd=True, wide=(300.0, 510.0))
     assert "300 GFLOP/s the plain way, 510 by Winograd's" in machine.why_winograd
+
+
+def test_matrices_first_made_while_answering_serve_in_training():
+    winograd.matrices.cache_clear()
+    transforms.cache_clear()
+    x, weight = pair(2)
+    with torch.inference_mode():
+        winograd.convolve(x, weight, (3, 2))
+    weight.requires_grad_()
+    winograd.convolve(x, weight, (3, 2)).sum().backward()
+    assert weight.grad is not None

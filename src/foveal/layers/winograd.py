@@ -53,6 +53,16 @@ def transforms(tile: int, taps: int) -> tuple[Tensor, Tensor, Tensor]:
     return a.T, b / scale, g * scale
 
 
+@functools.cache
+def matrices(tile: Shape, kernel: Shape) -> tuple[Tensor, Tensor, Tensor]:
+    """A, B, G of all axes at once, float32."""
+    out = [torch.ones(1, 1, dtype=torch.float64)] * 3
+    for m, r in zip(tile, kernel, strict=True):
+        out = [torch.kron(x, y) for x, y in zip(out, transforms(m, r), strict=True)]
+    a, b, g = (x.float().contiguous() for x in out)
+    return a, b, g
+
+
 def _powers(points: tuple[float, ...], columns: int) -> Tensor:
     """``p ** i`` in row p and column i; the last row is infinity, where only the highest counts."""
     rows = [[p**i for i in range(columns)] for p in points]
@@ -84,15 +94,6 @@ class Tiling:
     def whole(self) -> Shape:
         """Cells of all tiles along each axis."""
         return tuple(c * m for c, m in zip(self.count, self.tile, strict=True))
-
-    @functools.cached_property
-    def matrices(self) -> tuple[Tensor, Tensor, Tensor]:
-        """A, B, G of all axes at once, float32."""
-        out = [torch.ones(1, 1, dtype=torch.float64)] * 3
-        for m, r in zip(self.tile, self.kernel, strict=True):
-            out = [torch.kron(x, y) for x, y in zip(out, transforms(m, r), strict=True)]
-        a, b, g = (x.float().contiguous() for x in out)
-        return a, b, g
 
     def work(self, inputs: int, outputs: int) -> float:
         """Operations of one sample, those included in whose time numbers move."""
@@ -142,7 +143,7 @@ class _Tiled(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         tiling = Tiling(tuple(x.shape[2:]), tuple(weight.shape[2:]), tile)
         ctx.tiling = tiling  # type: ignore[attr-defined]
-        a, b, g = tiling.matrices
+        a, b, g = matrices(tiling.tile, tiling.kernel)
         kernels = _at_points(weight.transpose(0, 1), g)
         cells = x.movedim(1, -1)
         out = x.new_empty(*cells.shape[:-1], len(weight))
@@ -160,7 +161,7 @@ class _Tiled(torch.autograd.Function):
         x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
         want_x, want_weight = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
         tiling: Tiling = ctx.tiling  # type: ignore[attr-defined]
-        a, b, g = tiling.matrices
+        a, b, g = matrices(tiling.tile, tiling.kernel)
         inputs, outputs = x.shape[1], len(weight)
         cells, slopes = x.movedim(1, -1), gradient.movedim(1, -1)
         kernels = _at_points(weight, g)
