@@ -6,11 +6,14 @@ set of rules for all (`rules`).
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...readers import unreadable
 
 if TYPE_CHECKING:
     from .outlines import Outline
@@ -35,6 +38,16 @@ class Noted:
     says: str = ""
     broken: tuple[str, ...] = ()
     outlines: tuple[Outline, ...] = ()
+
+
+def parsed(content: bytes, key: str, most: int) -> Any:
+    """What a JSON file of ``most`` bytes at most holds. Raises: DataError naming ``key``."""
+    if len(content) > most:
+        raise unreadable(f"{len(content):,} bytes are more than an annotation may have", key)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise unreadable(f"no JSON that can be read ({str(error)[:60]})", key) from error
 
 
 def table(rows: list[list[float]], rank: int) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
-from ...readers import unreadable
-from . import Noted, crossed, table
+from . import Noted, crossed, parsed, table
 from .outlines import Outline, outline
 
 MOST_BYTES = 2**30  # the instances of COCO's own training part have 450 MB
@@ -41,12 +39,7 @@ def read(content: bytes, key: str, *, outlines: bool = False) -> Document:
 
     Raises: DataError naming ``key`` for what is no such file.
     """
-    if len(content) > MOST_BYTES:
-        raise unreadable(f"{len(content):,} bytes are more than an annotation may have", key)
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise unreadable(f"no JSON that can be read ({str(error)[:60]})", key) from error
+    values = parsed(content, key, MOST_BYTES)
     if not is_document(values):
         raise DataError(
             "lists of images, annotations and categories are not all there",

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...readers import unreadable
-from . import Noted, table
+from . import Noted, parsed, table
 
 MOST_BYTES = 256 * 2**20
 MOST_BOXES = 200_000  # of one sample
@@ -28,12 +28,7 @@ _DEEPEST = 8
 
 def read(content: bytes, key: str) -> Noted:
     """The boxes of one JSON file. Raises: DataError naming ``key`` for what is no such file."""
-    if len(content) > MOST_BYTES:
-        raise unreadable(f"{len(content):,} bytes are more than an annotation may have", key)
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise unreadable(f"no JSON that can be read ({str(error)[:60]})", key) from error
+    values = parsed(content, key, MOST_BYTES)
     boxes = values.get("boxes") if isinstance(values, dict) else None
     if not isinstance(boxes, list) or len(boxes) > MOST_BOXES:
         raise unreadable('no list of "boxes" in it', key)
