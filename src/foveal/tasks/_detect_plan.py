@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, prod
+from math import prod
 
 from ..card import Card
 from ..networks.build import build
@@ -12,6 +12,7 @@ from ..networks.detector import BoxHead
 from ..networks.geometry import kernels, strides
 from ..plan import NetPart, Plan, replace_part
 from . import Spend
+from ._pace import paced
 
 ACROSS = 2.0  # cells of the finest level that the smallest twentieth of boxes spans
 FEWEST = 4.0  # cells of the coarsest level that the largest twentieth spans
@@ -19,7 +20,6 @@ BASES = (8, 12, 16, 24, 32, 48)
 WIDEST = 256
 PASSES = 80.0  # over the training part, before a wider network pays
 BATCH = (2, 8)
-AT_ONCE = 2**20  # cells of one batch
 FEW_CELLS = 2**12
 LEFT = 3  # cells an axis must keep to be halved into
 STEM = 24  # whitened directions at most
@@ -49,23 +49,8 @@ def sized(plan: Plan, card: Card, spend: Spend) -> Plan:
         f"{spend.told}: the widest network that passes over the training part about {passes:.0f} "
         "times; channels double where the grid is halved"
     )
-    low, high = BATCH
-    batch = max(low, min(high, spend.train // 16, max(1, AT_ONCE // prod(plan.data.size))))
+    made, why["fit.steps"] = paced(made, spend, each / _macs(made), BATCH)
     why["fit.batch"] = "a sample holds many things: small batches, and so many steps"
-    epochs = min(250.0, spend.epochs or each / _macs(made))
-    steps = max(1, round(epochs * ceil(spend.train / batch)))
-    made = replace_part(
-        made,
-        "fit",
-        batch=batch,
-        lr=round(0.1 * (batch / 500) ** 0.25, 4),
-        other_lr=round(0.4 * (batch / 500) ** 0.5, 4),
-        epochs=round(epochs, 4),
-        steps=steps,
-        coarse=0.0,
-        coarse_size=plan.data.size,
-    )
-    why["fit.steps"] = f"{epochs:.1f} epochs of {ceil(spend.train / batch)} batches"
     why["fit.coarse"] = why["fit.coarse_size"] = "boxes are said on one grid"
     return replace(made, why=why)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, prod
+from math import prod
 
 import torch
 
@@ -14,6 +14,7 @@ from ..networks.decoder import Decoder
 from ..networks.geometry import kernels, strides
 from ..plan import NetPart, Plan, replace_part
 from . import Spend
+from ._pace import paced
 
 BASES = (8, 12, 16, 24, 32)
 WIDEST = 320  # as nnU-Net's in three axes
@@ -21,7 +22,6 @@ PASSES = 60.0  # over the training part, before a wider network pays
 FEWEST = 30.0  # below it, fewer cells are worth more than fine ones
 LEAST_SHARE = 1 / 16  # of the cells, at least, are kept
 BATCH = (2, 16)
-AT_ONCE = 2**20  # cells of one batch
 BEYOND = 2  # times as large as what was learned from, along an axis: another kind of sample
 SCALED = ("stretch", "pad", "crop")  # ways in which samples are brought to one size
 
@@ -59,25 +59,10 @@ def sized(plan: Plan, card: Card, spend: Spend) -> Plan:
         f"{spend.told}: the widest of {', '.join(map(str, BASES))} that passes over the training "
         f"part about {passes:.0f} times; channels double where the grid is halved"
     )
-    low, high = BATCH
-    batch = max(low, min(high, spend.train // 16, max(1, AT_ONCE // prod(size))))
+    made, why["fit.steps"] = paced(made, spend, each / _macs(made), BATCH)
     why["fit.batch"] = f"{spend.train} training samples of {prod(size):,} cells each"
-    epochs = min(250.0, spend.epochs or each / _macs(made))
-    steps = max(1, round(epochs * ceil(spend.train / batch)))
-    made = replace_part(
-        made,
-        "fit",
-        batch=batch,
-        lr=round(0.1 * (batch / 500) ** 0.25, 4),
-        other_lr=round(0.4 * (batch / 500) ** 0.5, 4),
-        epochs=round(epochs, 4),
-        steps=steps,
-        coarse=0.0,
-        coarse_size=size,
-    )
-    why["fit.lr"] = f"0.1 at 500 samples a step, scaled by the fourth root of {batch}/500"
-    why["fit.other_lr"] = f"0.4 at 500 samples a step, scaled by the root of {batch}/500"
-    why["fit.steps"] = f"{epochs:.1f} epochs of {ceil(spend.train / batch)} batches"
+    why["fit.lr"] = f"0.1 at 500 samples a step, scaled by the fourth root of {made.fit.batch}/500"
+    why["fit.other_lr"] = f"0.4 at 500 samples a step, scaled by the root of {made.fit.batch}/500"
     why["fit.coarse"] = why["fit.coarse_size"] = "every step at full size: borders are fine things"
     return replace(made, why=why)
 
