@@ -38,10 +38,8 @@ NOTICE = (
 
 
 def headline(report: Report) -> str:
-    """ "About 94 of 100 pairs are told rightly as same or different" as text."""
-    error = report.test["eer"].value
-    right = round(100 * (1 - error))
-    return f"About {min(right, 99) if error > 0 else right} of 100 pairs are told rightly"
+    """ "Errs on 4.1 of 100 pairs" as text: the interval that stands under it is the error's."""
+    return f"Errs on {percent(report.test['eer'].value)} of 100 pairs"
 
 
 def sections(report: Report) -> list[str]:
