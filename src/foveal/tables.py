@@ -42,7 +42,8 @@ def show_card(card: Card) -> None:
             "size": _sizes(card),
             "channels": f"{card.channels}" + (f"   files: {modes}" if modes else ""),
             "values": _values(card),
-            "copies": f"{card.duplicate_count:,} samples repeat another" * bool(card.duplicates),
+            "copies": f"{card.copies:,} groups of copies, {card.copied:,} samples, kept on one side"
+            * bool(card.copies),
             "to learn": _aim(card),
             "groups": _groups(card),
         },
@@ -50,7 +51,9 @@ def show_card(card: Card) -> None:
     _classes(out, card)
     _targets(out, card)
     for group in card.duplicates[:MOST_NAMES]:
-        out.print(clean(f"  same picture: {' = '.join(group[:MOST_NAMES])}"))
+        out.print(clean(f"  the same: {' = '.join(group[:MOST_NAMES])}"))
+    for group in card.changed[:MOST_NAMES]:
+        out.print(clean(f"  a changed copy: {' ~ '.join(group[:MOST_NAMES])}"))
     for reason, count in Counter(s.reason for s in card.skipped).most_common():
         names = [s.key for s in card.skipped if s.reason == reason]
         out.print(clean(f"skipped {count:,}: {reason} ({_some(names)})"), style="yellow")

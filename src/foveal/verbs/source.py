@@ -21,8 +21,8 @@ class Source:
 
     path: file or folder. test: another one that holds the test part. bad_files: "skip" or
     "stop". target: columns of a table to be learned, by name or number; none: its own choice.
-    group: "auto" keeps together what was seen to belong together; "none" lets each sample stand
-    alone.
+    group: "auto" keeps together what was seen to belong together, and changed copies; "none" lets
+    each sample stand alone, but for exact copies; else the column of a table that tells it.
     """
 
     path: str
@@ -63,7 +63,8 @@ def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) 
             mend="leave it out, or give a table with such a column",
         )
     listing = _grouped(_aimed(listing, task), source.group)
-    return surveyed(listing, source.bad_files, progress=progress)
+    near = source.group != "none"
+    return surveyed(listing, source.bad_files, near=near, progress=progress)
 
 
 def _aimed(listing: Listing, task: str) -> Listing:
@@ -141,7 +142,12 @@ def examine_arrays(
 
 
 def surveyed(
-    listing: Listing, bad_files: str, *, remember: bool = True, progress: Progress = SILENT
+    listing: Listing,
+    bad_files: str,
+    *,
+    remember: bool = True,
+    near: bool = True,
+    progress: Progress = SILENT,
 ) -> Survey:
     """The survey of a listing. Raises: DataError for an unknown policy."""
     from ..datasets.survey import survey
@@ -153,4 +159,4 @@ def surveyed(
             mend="give skip (up to 1 % per class) or stop (at the first)",
         )
     policy: Literal["skip", "stop"] = "stop" if bad_files == "stop" else "skip"
-    return survey(listing, bad_files=policy, remember=remember, progress=progress)
+    return survey(listing, bad_files=policy, remember=remember, near=near, progress=progress)
