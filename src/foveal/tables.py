@@ -100,6 +100,8 @@ def show_report(report: Report) -> None:
     _facts(out, {**facts, "samples": used, "cost": _cost(report.cost)})
     if report.folds:
         _folds(out, report.folds)
+    for sentence in _honest(report):
+        out.print(clean(sentence))
     for reason, count in report.data.get("skipped", {}).items():
         out.print(clean(f"skipped {count}: {reason}"), style="yellow")
     for doubt in report.doubts:
@@ -108,6 +110,16 @@ def show_report(report: Report) -> None:
     if run:
         out.print(clean(f"report: {Path(run) / 'report.html'}"), soft_wrap=True)
         out.print(clean(f"next:   foveal predict {run} INPUT ..."), soft_wrap=True)
+
+
+def _honest(report: Report) -> list[str]:
+    """What of the test part was met in training, and what a random split would have claimed."""
+    if not report.leaks and not report.optimism:
+        return []
+    from .evaluation.page_parts.honest import sentences
+    from .planner.task import task_named
+
+    return sentences(report, task_named(report.task).judging.figures)
 
 
 def show_audit(audit: Audit) -> None:

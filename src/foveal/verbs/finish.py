@@ -42,6 +42,8 @@ from .choice import choose
 from .costs import spent
 from .hold import writing
 from .kept import save_answers
+from .leaks import leaks
+from .optimism import optimism
 from .prepare_run import baseline_seconds, pairs_question, part, task_of
 from .sources import alike, groups_of
 
@@ -128,7 +130,12 @@ class Finish:
         )
         report = self._with_motion(report, network, test, calibration)
         alike_told = alike(self.survey, tested)
-        report = dataclasses.replace(report, doubts=(*report.doubts, *alike_told))
+        report = dataclasses.replace(
+            report,
+            doubts=(*report.doubts, *alike_told),
+            leaks=leaks(self, test, calibration),
+            optimism=optimism(self, baselines),
+        )
         seconds = round(time.monotonic() - self.started, 2)
         return self.written(dataclasses.replace(report, cost={**report.cost, "seconds": seconds}))
 

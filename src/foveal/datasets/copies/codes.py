@@ -46,9 +46,7 @@ def coding(thumbs: Floats) -> Coding:
     flat = thumbs.reshape(len(thumbs), prod(thumbs.shape[1:])).astype(np.float64)
     flat = flat[flat.any(1)]
     if not len(flat):
-        width = (
-            thumbs[:0].reshape(0, -1).shape[1] if thumbs.size else int(np.prod(thumbs.shape[1:]))
-        )
+        width = prod(thumbs.shape[1:])
         return Coding(np.zeros(width, np.float32), np.zeros((width, 1), np.float32))
     mean = flat.mean(0)
     away = flat - mean
