@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from .clock import process_began
-from .commands import audit, enroll, identify
+from .commands import audit, enroll, identify, labels
 from .doors import door, usage
 from .options import (
     Bad,
@@ -22,9 +22,11 @@ from .options import (
     Changes,
     Data,
     Epochs,
+    Exclude,
     Folds,
     Group,
     Json,
+    Relabel,
     Run,
     Seed,
     Symmetry,
@@ -154,6 +156,8 @@ def train(
     seed: Seed = 0,
     symmetry: Symmetry = "auto",
     bad_files: Bad = "skip",
+    exclude: Exclude = None,
+    relabel: Relabel = None,
     changes: Changes = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
@@ -190,6 +194,8 @@ def train(
                 symmetry=symmetry,
                 changes=edits,
                 bad_files=bad_files,
+                exclude=exclude,
+                relabel=relabel,
                 started=_started,
                 progress=progress,
             )
@@ -232,6 +238,7 @@ def predict(
 app.command()(audit)
 app.command()(enroll)
 app.command()(identify)
+app.command()(labels)
 
 
 @app.command()

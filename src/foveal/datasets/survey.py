@@ -86,7 +86,9 @@ class Survey:
             return strata("labels", self.labels, (cover > 0).astype(np.float32))
         values = self.listing.values
         own = None if values is None else values[self.usable]
-        return strata(self.listing.target, self.labels, own)
+        drawn = self.listing.drawn
+        labels = self.labels if drawn is None else drawn[self.usable]
+        return strata(self.listing.target, labels, own)
 
     def targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """What is to be learned of some rows, as ``Task.encode`` takes it.

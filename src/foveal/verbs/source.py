@@ -23,6 +23,8 @@ class Source:
     "stop". target: columns of a table to be learned, by name or number; none: its own choice.
     group: "auto" keeps together what was seen to belong together, and changed copies; "none" lets
     each sample stand alone, but for exact copies; else the column of a table that tells it.
+    exclude, relabel: tables of samples that are left out and of corrected labels
+    (datasets/corrected.py).
     """
 
     path: str
@@ -30,6 +32,8 @@ class Source:
     bad_files: str = "skip"
     target: tuple[str, ...] = ()
     group: str = "auto"
+    exclude: str | None = None
+    relabel: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         return to_plain(self)
@@ -63,6 +67,10 @@ def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) 
             mend="leave it out, or give a table with such a column",
         )
     listing = _grouped(_aimed(listing, task), source.group)
+    if source.exclude is not None or source.relabel is not None:
+        from ..datasets.corrected import corrected
+
+        listing = corrected(listing, source.exclude, source.relabel)
     near = source.group != "none"
     return surveyed(listing, source.bad_files, near=near, progress=progress)
 

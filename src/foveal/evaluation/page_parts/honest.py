@@ -31,8 +31,8 @@ def sentences(report: Report, figures: Mapping[str, Figure]) -> list[str]:
         one, other = (figure.text(report.optimism[key]) for key in ("random", "honest"))
         many = report.optimism["splits"]
         found.append(
-            f"A split at random would have claimed more than is true, or less: {one} instead of "
-            f"{other}, told by {report.optimism['called']} (mean of {many} "
+            f"A split at random would have claimed {one} where one that keeps together what "
+            f"belongs together gives {other}, told by {report.optimism['called']} (mean of {many} "
             f"{'split' if many == 1 else 'splits'} of each kind)."
         )
     return found
