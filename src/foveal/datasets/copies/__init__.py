@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,7 @@ def _load(content: bytes) -> Near | None:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             pairs, how = found["pairs"], found["alike"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, BadZipFile):
         return None
     whole = pairs.dtype == np.int64 and pairs.shape == (len(how), 2) and how.dtype == np.float32
     return Near(pairs, how) if whole else None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 64  # directions
+LEAST = 16  # in fewer, random codes come to lie side by side
 FLOOR = 0.01  # of the mean variance: smaller ones are noise and are not blown up
 LEARNED = 8192  # thumbnails that directions are learned from
 
@@ -38,7 +39,7 @@ class Coding:
 
 
 def coding(thumbs: Floats) -> Coding:
-    """Learned from thumbnails ``(N, ...)``: at most a quarter as many directions as samples.
+    """Learned from thumbnails ``(N, ...)``: at most half as many directions as samples.
 
     Source: whitening by principal components; Kessy, Lewin and Strimmer, "Optimal whitening and
         decorrelation", arXiv:1512.00809.
@@ -51,7 +52,7 @@ def coding(thumbs: Floats) -> Coding:
     mean = flat.mean(0)
     away = flat - mean
     values, vectors = np.linalg.eigh(away.T @ away / len(flat))
-    count = min(MOST, max(8, len(flat) // 4), len(mean))
+    count = min(MOST, max(LEAST, len(flat) // 2), len(mean))
     values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
     floor = FLOOR * float((away**2).sum(1).mean()) / len(mean)
     scaled = vectors / np.sqrt(np.maximum(values, 0) + max(floor, 1e-12))
