@@ -311,5 +311,6 @@ def test_a_symmetry_and_exact_shifts_can_be_asked_for():
     plan = make_plan(card(), MACHINE, epochs=3.0, changes=wish)
     assert (plan.net.symmetry, plan.net.turned, plan.net.shift) == ("full", ((0,),), "blur")
     assert plan.why["net.symmetry"] == "set by you to full"
+    assert plan.augment.plane == (0, 1)
     with pytest.raises(PlanError, match="'round' is not one of 'none', 'flips', 'rotations'"):
         make_plan(card(), MACHINE, changes={"net.symmetry": "round"})

@@ -77,7 +77,7 @@ class AugmentPart:
     warp: largest change of speed along each axis, as a share (none: no change). gain: largest
     change of a sample's distance from its own mean, as a share. zoom: largest change of size of
     what is seen, as a share, anywhere in the frame; only where targets move with it. turn:
-    largest angle in degrees, either way, in the plane of the axes that ``net.turned`` exchanges.
+    largest angle in degrees, either way, in the plane of two of the axes ``plane`` (by position).
     """
 
     translate: tuple[int, ...]
@@ -90,6 +90,7 @@ class AugmentPart:
     gain: float = 0.0
     zoom: float = 0.0
     turn: float = 0.0
+    plane: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ def _alike(one: Axis, other: Axis) -> bool:
 
 
 def with_axes(plan: Plan) -> Plan:
-    """The plan with the axes that a symmetry may move, should one be asked for."""
+    """The plan with the axes that a symmetry may move, and those in whose plane a sample may be
+    turned by any angle, should either be asked for."""
     sets, why = turned(plan.axes)
     plan = replace_part(plan, "net", turned=sets)
-    return replace(plan, why={**plan.why, "net.turned": why})
+    plane = max(sets, key=len, default=())
+    plan = replace_part(plan, "augment", plane=plane if len(plane) > 1 else ())
+    return replace(plan, why={**plan.why, "net.turned": why, "augment.plane": why})
