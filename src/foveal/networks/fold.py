@@ -11,7 +11,8 @@ from torch import nn
 from ..layers import BatchNorm, Convolution
 from ..layers.centred import CentredConvolution
 from ..layers.symmetry import SeparableGroupConvolution
-from ..layers.symmetry import fold as plain
+from ..layers.symmetry import fold as unturned
+from ..layers.symmetry.turning import TurningConvolution
 from .block import ConvBlock
 
 N = TypeVar("N", bound=nn.Module)
@@ -25,11 +26,18 @@ def fold(network: N) -> N:
     is negative; such a block keeps its norm, and `unfolded` names it. Answers agree within the
     rounding of the weights' float type. The copy is for prediction.
     """
-    folded = plain(network)
+    folded = unturned(network)
     for block in folded.modules():
         if isinstance(block, ConvBlock) and _folds(block):
             _fold(block)
     return folded
+
+
+def plain(network: N) -> N:
+    """``network`` with plain convolutions and norms where it had those of a symmetry, in
+    evaluation mode: what is kept of a trained one. Another network is given back itself."""
+    turns = any(isinstance(module, TurningConvolution) for module in network.modules())
+    return unturned(network) if turns else network
 
 
 def unfolded(network: nn.Module) -> tuple[str, ...]:

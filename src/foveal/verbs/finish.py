@@ -32,6 +32,7 @@ from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
 from ..grid import Sample, time_of
 from ..networks.build import Network
+from ..networks.fold import plain
 from ..networks.weights import save_weights
 from ..plan import Plan, replace_part
 from ..progress import Progress
@@ -103,6 +104,7 @@ class Finish:
         """
         choose(network, history, self.run, self.plan, self.survey, self.split, self.progress)
         self._balance(network)
+        network = plain(network)
         with writing(self.run):
             save_weights(network, self.run / "weights.safetensors")
         held, tested = self.split.validation, self.split.test

@@ -168,6 +168,7 @@ def load(run: str | Path) -> Model:
         )
     from ..layers.memory import kernels_channels_last
     from ..networks.build import build  # after the check: a mistyped folder costs no seconds
+    from ..networks.fold import plain
     from ..networks.weights import load_weights
     from .prepare_run import empty_ensemble, task_of
 
@@ -180,7 +181,7 @@ def load(run: str | Path) -> Model:
     if plan.folds:
         network = empty_ensemble(plan, report.calibration)
     else:
-        network = build(plan, task_of(plan).head(plan, plan.net.features, None))
+        network = plain(build(plan, task_of(plan).head(plan, plan.net.features, None)))
     load_weights(network, folder / "weights.safetensors")
     if plan.fit.channels_last:  # as it was judged: another layout rounds differently
         kernels_channels_last(network)

@@ -20,6 +20,7 @@ from ..datasets.truths import truth_of
 from ..grid import time_of
 from ..networks.build import build
 from ..networks.ensemble import Ensemble
+from ..networks.fold import plain
 from ..plan import Plan, replace_part
 from ..planner.task import task_named
 from ..tasks import Calibration, Task
@@ -74,7 +75,7 @@ def empty_ensemble(plan: Plan, calibration: Calibration) -> Ensemble:
     assert joined is not None, "checked before the folds began"
     heads = [task.head(plan, plan.net.features, None) for _ in range(plan.folds)]
     return Ensemble(
-        [build(plan, head) for head in heads], lambda raws: joined(raws, plan, calibration)
+        [plain(build(plan, head)) for head in heads], lambda raws: joined(raws, plan, calibration)
     )
 
 
