@@ -359,7 +359,7 @@ def test_windows_are_alike_on_axes_that_are_exchanged():
 
 def test_what_a_symmetry_answers_alike_is_neither_augmented_nor_averaged():
     free = Evidence("y", 0.9, 0.9, True, "nothing is lost")
-    both = (free, dataclasses.replace(free, name="x"))
+    both = (free, dataclasses.replace(free, axis="x"))
 
     def planned(**wish):
         changes = {f"net.{key}": value for key, value in wish.items()}
