@@ -32,6 +32,8 @@ from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
 from ..grid import Sample, time_of
 from ..networks.build import Network
+from ..networks.ensemble import Ensemble
+from ..networks.fold import plain
 from ..networks.weights import save_weights
 from ..plan import Plan, replace_part
 from ..progress import Progress
@@ -105,6 +107,7 @@ class Finish:
         """
         choose(network, history, self.run, self.plan, self.survey, self.split, self.progress)
         self._balance(network)
+        network = plain(network)
         with writing(self.run):
             save_weights(network, self.run / "weights.safetensors")
         held, tested = self.split.validation, self.split.test
@@ -162,6 +165,9 @@ class Finish:
 
     def _balance(self, network: nn.Module) -> None:
         """What held-back samples say of the shares of a text's two paths."""
+        if isinstance(network, Ensemble):
+            for member in network.members:
+                self._balance(member)
         if not isinstance(network, Network):
             return
         held = part(self.plan, self.survey, self.split.validation, batch_size(self.plan), False)
