@@ -22,9 +22,8 @@ class Source:
     path: file or folder. test: another one that holds the test part. bad_files: "skip" or
     "stop". target: columns of a table to be learned, by name or number; none: its own choice.
     group: "auto" keeps together what was seen to belong together, and changed copies; "none" lets
-    each sample stand alone, but for exact copies; else the column of a table that tells it.
-    exclude, relabel: tables of samples that are left out and of corrected labels
-    (datasets/corrected.py).
+    each sample stand alone, but for exact copies. exclude, relabel: tables of samples
+    that are left out and of corrected labels (datasets/corrected.py).
     """
 
     path: str
