@@ -112,7 +112,7 @@ def test_flipped_labels_are_ranked_first_and_corrected(tmp_path):
     twins = {f"{CLASSES[y[5]]}/5.png", f"{CLASSES[(y[5] + 1) % 3]}/twin.png"}
     file = tmp_path / "labels.csv"
     edits = {**TINY, "fit.epochs": "12"}
-    found = foveal.labels(data, budget=40, folds=2, out=file, changes=edits)
+    found = foveal.labels(data, budget=10, folds=2, out=file, changes=edits)
     assert len(found) == 91
     assert {d.sample for d in found[:2]} == twins
     assert "its copy" in found[0].why
