@@ -384,6 +384,7 @@ def test_exact_shifts_round_the_size_and_look_once():
     total = plan.net.levels[-1][1]
     assert all(n % s == 0 for n, s in zip(plan.data.size, total, strict=True))
     assert "every stride divides it" in plan.why["data.size"]
+    assert plan.fit.coarse == 0
     assert plan.judge.shift == 0
     assert plan.why["net.shift"] == "set by you to exact"
     build(plan)

@@ -203,6 +203,7 @@ def test_no_circular_shift_changes_an_answer(rank, down, symmetry):
         symmetry=symmetry,
         turned=whole,
     )
+    plan = replace(plan, data=replace(plan.data, size=SIDES[rank]))
     network = randomised(build(plan)).eval()
     x = raw_for(rank, size=SIDES[rank])
     axes = tuple(range(2, 2 + rank))
@@ -307,6 +308,12 @@ def test_what_breaks_the_promise_is_refused(changes, words):
     plan = turning_plan(GROUPS["2 full"])
     with pytest.raises(PlanError, match=words):
         build(replace(plan, net=replace(plan.net, **changes)))
+
+
+def test_a_grid_that_strides_do_not_divide_is_refused():
+    plan = plan_for(2, shift="exact")
+    with pytest.raises(PlanError, match=r"strides of \[4, 4\] in all do not divide \[11, 9\]"):
+        build(plan)
 
 
 def test_time_and_padding_are_refused():

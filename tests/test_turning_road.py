@@ -101,14 +101,16 @@ def test_none_of_10000_answers_changes(tmp_path, shared, shift):
         "net.shift": shift,
         "net.stem_width": "64",
         "net.stem_kernel": "[3, 3]",
+        "net.stem_stride": "[1, 1]",
         "net.widths": "[64, 64]",
         "net.depths": "[1, 1]",
         "net.strides": "[[2, 2], [2, 2]]",
         "net.kernels": "[[3, 3], [3, 3]]",
         "data.size": "[28, 28]",
+        "fit.batch": "50",
     }
     model = foveal.fit(
-        x[:4000], y[:4000], epochs=1, symmetry="none", changes=changes, out=tmp_path / "run"
+        x[:4000], y[:4000], epochs=2, symmetry="none", changes=changes, out=tmp_path / "run"
     )
     asked = torch.from_numpy(x[4000:14000])[:, None]
 
@@ -117,7 +119,7 @@ def test_none_of_10000_answers_changes(tmp_path, shared, shift):
             return torch.cat([model.network(part).argmax(1) for part in x.split(500)])
 
     want = answers(asked)
-    assert len(want.unique()) == 10
+    assert len(want.unique()) >= 8  # in all orientations 6 and 9 are one thing
     changed = torch.zeros(len(asked), dtype=torch.bool)
     for quarter, flip in itertools.product(range(4), (False, True)):
         moved = torch.rot90(asked, quarter, (2, 3))

@@ -167,12 +167,12 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
     Raises: PlanError when the plan asks for something impossible.
     """
     net = plan.net
-    _check(plan)
     # The seed is used up inside: building a network changes nobody else's random numbers.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         time = time_of(plan.axes)
         backbone = Backbone(plan.rank, plan.data.channels, net, plan.data.text, time)
+        _check(plan)
         if net.block in ("plain", "factored", "shifted"):
             _begin_as_identity(backbone)
         if head is None:
@@ -183,13 +183,23 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
 
 
 def _check(plan: Plan) -> None:
-    """Raises: PlanError where samples have padding, which moves would carry to their front."""
+    """Raises: PlanError where samples have padding, which moves would carry to their front, or
+    where shifts are to be exact on a grid that the strides do not divide."""
     promised = turns_of(plan.net) is not None or plan.net.shift == "exact"
     if promised and plan.data.fit == "ragged":
         raise PlanError(
             "samples of several lengths cannot keep a symmetry or exact shifts",
             where="plan.json: net.symmetry, net.shift",
             mend='set net.symmetry to "none" and net.shift to "plain" or "blur"',
+        )
+    stride = plan.net.levels[-1][1]
+    if plan.net.shift == "exact" and any(
+        n % s for n, s in zip(plan.data.size, stride, strict=True)
+    ):
+        raise PlanError(
+            f"strides of {list(stride)} in all do not divide {list(plan.data.size)} cells",
+            where="plan.json: data.size",
+            mend="give a multiple of them, or fewer strides: exact shifts need it",
         )
 
 

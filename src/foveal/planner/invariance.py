@@ -163,13 +163,16 @@ def _whole(plan: Plan) -> Plan:
     stride = plan.net.levels[-1][1]
     pairs = zip(plan.data.size, stride, strict=True)
     size = tuple(s * max(1, round(n / s + 1e-6)) for n, s in pairs)
+    full = "every step at full size: strides divide no smaller one"
     why = {"judge.shift": "shifted views are answered alike by construction"}
+    why |= {"fit.coarse": full, "fit.coarse_size": full}
     if size != plan.data.size:
         words = " x ".join(map(str, size))
         before = plan.why.get("data.size", "")
         told = f"{before}; {words}, so that every stride divides it and ends can meet"
         why["data.size"] = told.removeprefix("; ")
     plan = replace_part(plan, "data", size=size)
+    plan = replace_part(plan, "fit", coarse=0.0, coarse_size=size)
     plan = replace_part(plan, "judge", shift=0)
     return _because(plan, why)
 
