@@ -99,10 +99,10 @@ def test_none_of_10000_answers_changes(tmp_path, shared, shift):
     changes = {
         "net.symmetry": "full",
         "net.shift": shift,
-        "net.stem_width": "64",
+        "net.stem_width": "32",
         "net.stem_kernel": "[3, 3]",
         "net.stem_stride": "[1, 1]",
-        "net.widths": "[64, 64]",
+        "net.widths": "[32, 64]",
         "net.depths": "[1, 1]",
         "net.strides": "[[2, 2], [2, 2]]",
         "net.kernels": "[[3, 3], [3, 3]]",
