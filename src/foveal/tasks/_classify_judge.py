@@ -25,7 +25,7 @@ from ..report import Score
 from . import Answers, Calibration, Judged
 from ._classify_tables import confusion_table, per_class, top_confusions
 from ._mistakes import mistakes
-from ._worth import best_of, gained, worth
+from ._worth import compared, worth
 from ._worth import listed as baselines_listed
 
 FEW = 20  # rows of a class under which its own figures say little
@@ -96,10 +96,11 @@ def _gain(
     right: NDArray[np.bool_], labels: NDArray[np.int64], baselines: Sequence[Baseline], seed: int
 ) -> dict[str, Any]:
     """How much is added over the best baseline; empty when there is none."""
-    if not baselines or not len(right):
+    if not len(right):
         return {}
-    best = best_of(baselines, FIGURES["accuracy"])
-    return gained(best, paired(right, best.said == labels, seed=seed))
+    return compared(
+        baselines, FIGURES["accuracy"], lambda b: paired(right, b.said == labels, seed=seed)
+    )
 
 
 def _verdict(

@@ -18,7 +18,7 @@ from ..plan import Plan
 from ..report import Score
 from . import Answers, Calibration, Judged
 from ._numbers import centre, spread
-from ._worth import best_of, gained, listed, worth
+from ._worth import compared, listed, worth
 
 COVERAGE = 0.9
 FEW = 50  # test rows under which every figure is loose
@@ -70,11 +70,14 @@ def judge(
     ]
     details["scatter"] = _scatter(true, said, plan)
     details["worst"] = _worst(true, said, plan, test)
-    if baselines:
-        best = best_of(baselines, FIGURES["mae"])
-        ours, theirs = (_error(values, test.target, plan) for values in (test.raw, best.said))
-        gain = scores_of.less_error(ours, theirs, replicates=plan.judge.bootstrap, seed=plan.seed)
-        details["gain"] = gained(best, gain)
+    ours, draws = _error(test.raw, test.target, plan), plan.judge.bootstrap
+    details["gain"] = compared(
+        baselines,
+        FIGURES["mae"],
+        lambda b: scores_of.less_error(
+            ours, _error(b.said, test.target, plan), replicates=draws, seed=plan.seed
+        ),
+    )
     verdict = _verdict(scores, details, known, plan, test.noun)
     return Judged(scores, known, details, verdict, _doubts(len(true), widths, test.noun))
 
