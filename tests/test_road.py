@@ -100,7 +100,11 @@ class TestEveryLayout:
 class TestReport:
     def test_it_has_the_keys_that_were_promised(self, model):
         found = strict((model.run / "report.json").read_text())
-        assert found.keys() == KEYS | {"details", "folds"}  # what the page draws comes on top
+        assert found.keys() == KEYS | {
+            "details",
+            "folds",
+            "repeats",
+        }  # what the page draws comes on top
         assert found["task"] == "classify"
         assert found["main"] == "accuracy"
         assert found["data"].keys() == {"train", "validation", "test", "skipped", "groups"}
@@ -109,7 +113,8 @@ class TestReport:
         for score in found["test"].values():
             assert score.keys() == {"value", "low", "high"}
             assert score["low"] <= score["value"] <= score["high"]
-        assert found["calibration"].keys() == {"ece", "ece_uncalibrated", "temperature"}
+        fitted = {"ece", "ece_uncalibrated", "temperature", "sets", "floor", "kept"}
+        assert found["calibration"].keys() == fitted
         wanted = {
             *("seconds", "samples_per_second", "peak_memory_mb", "macs_per_sample"),
             *("fraction_of_peak", "device", "threads", "precision"),
@@ -138,14 +143,14 @@ class TestCommandLine:
         assert plan == strict((tmp_path / "p.json").read_text())
         assert plan["why"]["net.widths"] == "set by you to [16]"
         done = command("train", data, *words, "--out", run, cwd=tmp_path)
-        assert strict(done.stdout).keys() == KEYS | {"details", "folds"}
+        assert strict(done.stdout).keys() == KEYS | {"details", "folds", "repeats"}
         assert strict(done.stdout) == strict((run / "report.json").read_text())
         trained = strict((run / "plan.json").read_text())
         assert {k: trained[k] for k in ("net", "data", "augment")} == {
             k: plan[k] for k in ("net", "data", "augment")
         }
         judged = strict(command("evaluate", run, data, "--json", cwd=tmp_path).stdout)
-        assert judged.keys() == KEYS | {"details", "folds"}
+        assert judged.keys() == KEYS | {"details", "folds", "repeats"}
         done = command("predict", run, data, "nothing.png", "--json", cwd=tmp_path)
         lines = [strict(line) for line in done.stdout.splitlines()]
         assert len(lines) == 73

@@ -11,7 +11,10 @@ from typer.main import get_command
 import foveal
 from foveal.cli import app
 
-VERBS = {"look", "plan", "train", "evaluate", "audit", "predict", "enroll", "identify", "demo"}
+VERBS = {
+    *("look", "plan", "train", "evaluate", "compare", "audit", "predict"),
+    *("enroll", "identify", "demo"),
+}
 PYTHON_ONLY = {"fit", "load", "resume"}  # the command line resumes with `train --resume`
 NOUNS = {"Axis", "Grid", "Sample", "Card", "Plan", "Report", "Score", "Model"}
 ERRORS = {"FovealError", "DataError", "PlanError", "RunError"}

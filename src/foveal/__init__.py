@@ -3,8 +3,8 @@
     model = foveal.fit("photos/", budget="5m")
     model.predict("new.jpg")
 
-The verbs `look`, `plan`, `train`, `evaluate`, `audit`, `predict`, `enroll`, `identify` and `demo`
-are those of the command line.
+The verbs `look`, `plan`, `train`, `evaluate`, `compare`, `audit`, `predict`, `enroll`, `identify`
+and `demo` are those of the command line.
 Nothing heavy is imported until a verb is used; layers live in `foveal.layers` and work in any
 PyTorch code; `foveal.sklearn` holds the scikit-learn estimator.
 """
@@ -22,6 +22,7 @@ from .report import Report, Score
 
 if TYPE_CHECKING:
     from .verbs.audit import audit
+    from .verbs.compare import compare
     from .verbs.demo import demo
     from .verbs.evaluate import evaluate
     from .verbs.fit import fit
@@ -52,6 +53,7 @@ __all__ = [
     "Sample",
     "Score",
     "audit",
+    "compare",
     "demo",
     "enroll",
     "evaluate",
@@ -69,6 +71,7 @@ __all__ = [
 _LATE = {
     "Model": "model",
     "audit": "audit",
+    "compare": "compare",
     "demo": "demo",
     "enroll": "gallery",
     "evaluate": "evaluate",

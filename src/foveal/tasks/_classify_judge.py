@@ -23,6 +23,7 @@ from ..metrics.intervals import paired, wilson
 from ..plan import Plan
 from ..report import Score
 from . import Answers, Calibration, Judged
+from . import _classify_sets as sets
 from ._classify_tables import confusion_table, per_class, top_confusions
 from ._mistakes import mistakes
 from ._worth import compared, worth
@@ -49,8 +50,9 @@ def quick(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> dict[st
 
 
 def calibrate(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> dict[str, Any]:
-    """The temperature by which raw answers are divided."""
-    return {"temperature": fit_temperature(raw, target)}
+    """The temperature by which raw answers are divided, limits for sets, a floor for unknowns."""
+    temperature = fit_temperature(raw, target)
+    return {"temperature": temperature, **sets.fit(softmax(raw, temperature), target)}
 
 
 def judge(
@@ -68,12 +70,15 @@ def judge(
         "ece": calibration_error(probabilities.max(1), right),
         "ece_uncalibrated": calibration_error(before.max(1), right),
         "temperature": temperature,
+        **{key: calibration[key] for key in ("sets", "floor", "kept") if key in calibration},
     }
     details = _details(plan, test, probabilities)
+    details |= sets.judge(probabilities, test.target, plan.classes, calibration)
     details["baselines"] = baselines_listed(baselines)
     details["gain"] = _gain(right, test.target, baselines, plan.seed)
     verdict = _verdict(scores, details, known, test.noun)
-    return Judged(scores, known, details, verdict, _doubts(details["per_class"], scores, test.noun))
+    doubts = _doubts(details["per_class"], scores, test.noun) + sets.doubts(details)
+    return Judged(scores, known, details, verdict, doubts)
 
 
 def _details(plan: Plan, test: Answers, probabilities: NDArray[np.float64]) -> dict[str, Any]:
