@@ -38,7 +38,10 @@ def nouns(kind):
     plain = st.dictionaries(words, st.one_of(counts, numbers, words, st.none()), max_size=3)
     overrides = {
         name: plain
-        for name in ("data", "cost", "calibration", "invariance", "details", "folds")
+        for name in (
+            *("data", "cost", "calibration", "invariance", "details", "folds"),
+            *("leaks", "optimism"),
+        )
         if kind is Report
     }
     overrides |= BY_HAND.get(kind, {})

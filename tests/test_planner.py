@@ -5,15 +5,16 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from foveal.card import Card
 from foveal.errors import PlanError
-from foveal.grid import Axis
+from foveal.grid import Axis, time_axis
 from foveal.networks import geometry
 from foveal.networks.build import build
 from foveal.networks.cost import cost
 from foveal.plan import Plan
-from foveal.planner import data, fitting, network
+from foveal.planner import data, fitting, invariance, network
 from foveal.planner.machine import Machine, measure
 from foveal.planner.make import make_plan
 from foveal.planner.symmetry import Evidence, mirror_evidence, mirror_evidence_of_values
@@ -288,3 +289,108 @@ def test_a_head_that_reads_parts_costs_what_is_counted():
     counted = cost(build(plan), plan.data.channels, plan.data.size).macs
     assert network.macs(plan.net, plan.data.size, plan.data.channels, plan.outputs) == counted
     assert plan.net.places == 16
+
+
+def test_the_axes_that_a_symmetry_may_move_follow_from_their_meaning():
+    y, x, z = Axis("y", 1.0, "mm"), Axis("x", 1.02, "mm"), Axis("z", 5.0, "mm")
+    sets, why = invariance.turned((z, y, x))
+    assert sets == ((0,), (1, 2))
+    assert why == "z may be reversed; y and x mean the same and have like steps, so they may " + (
+        "be exchanged"
+    )
+    assert invariance.turned((time_axis(0.1), Axis("y"), Axis("x")))[0] == ((1, 2),)
+    rows = Axis("position", kind="order")
+    assert invariance.turned((rows, rows))[0] == ((0,), (1,))
+    assert invariance.turned((time_axis(0.1),)) == (
+        (),
+        "no axis can be mirrored, so a symmetry could move none",
+    )
+
+
+def test_a_symmetry_and_exact_shifts_can_be_asked_for():
+    wish = {"net.symmetry": "full", "net.turned": "[[0]]", "net.shift": "blur"}
+    plan = make_plan(card(), MACHINE, epochs=3.0, changes=wish)
+    assert (plan.net.symmetry, plan.net.turned, plan.net.shift) == ("full", ((0,),), "blur")
+    assert plan.why["net.symmetry"] == "set by you to full"
+    assert plan.augment.plane == (0, 1)
+    with pytest.raises(PlanError, match="'round' is not one of 'none', 'flips', 'rotations'"):
+        make_plan(card(), MACHINE, changes={"net.symmetry": "round"})
+
+
+def asked(size=(32, 32), **wish):
+    changes = {f"net.{key}": value for key, value in wish.items()}
+    return make_plan(card(size), MACHINE, budget=60.0, changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("size", "kind", "n"),
+    [
+        ((40,), "flips", 2),
+        ((28, 28), "rotations", 4),
+        ((33, 32), "full", 8),
+        ((24, 24, 24), "full", 48),
+    ],
+)
+def test_widths_follow_a_symmetry_and_the_network_can_be_built(size, kind, n):
+    bare, plan = asked(size), asked(size, symmetry=kind)
+    for before, after in zip(bare.net.widths, plan.net.widths, strict=True):
+        assert after == n * max(4, round(before / n**0.75))
+    assert plan.net.stem == "convolution"
+    assert plan.net.stem_width % n == 0
+    assert f"fields of {n} moves" in plan.why["net.widths"]
+    assert plan.fit.steps < bare.fit.steps
+    built = build(plan)
+    if n < 48:
+        counted = cost(built, plan.data.channels, size).macs
+        assert counted == network.macs(plan.net, size, plan.data.channels, len(plan.classes))
+    with torch.no_grad():
+        assert built.eval()(torch.zeros(1, 3, *size)).shape == (1, len(plan.classes))
+
+
+def test_windows_are_alike_on_axes_that_are_exchanged():
+    plan = asked((128, 20), symmetry="full")
+    net = plan.net
+    for cells in (net.stem_kernel, net.stem_stride, *net.strides, *net.kernels):
+        assert len(set(cells)) == 1
+    build(plan)
+    loose = asked((128, 20), symmetry="flips").net
+    assert any(len(set(stride)) > 1 for stride in loose.strides)
+
+
+def test_what_a_symmetry_answers_alike_is_neither_augmented_nor_averaged():
+    free = Evidence("y", 0.9, 0.9, True, "nothing is lost")
+    both = (free, dataclasses.replace(free, axis="x"))
+
+    def planned(**wish):
+        changes = {f"net.{key}": value for key, value in wish.items()}
+        return make_plan(card(), MACHINE, budget=60.0, evidence=both, changes=changes)
+
+    assert planned().augment.flip == (True, True)
+    full = planned(symmetry="full")
+    assert full.augment.flip == (False, False)
+    assert not full.augment.alternate
+    assert not full.judge.mirror
+    assert full.judge.shift == 0
+    assert "by construction" in full.why["augment.flip"]
+    one = planned(symmetry="flips", turned="[[1]]")
+    assert one.augment.flip == (True, False)
+    assert one.judge.mirror
+    turns = planned(symmetry="rotations")
+    assert turns.augment.flip == (True, True)
+
+
+def test_exact_shifts_round_the_size_and_look_once():
+    plan = asked((28, 30), shift="exact")
+    total = plan.net.levels[-1][1]
+    assert all(n % s == 0 for n, s in zip(plan.data.size, total, strict=True))
+    assert "every stride divides it" in plan.why["data.size"]
+    assert plan.fit.coarse == 0
+    assert plan.judge.shift == 0
+    assert plan.why["net.shift"] == "set by you to exact"
+    build(plan)
+
+
+def test_the_users_widths_stand_behind_those_of_a_symmetry():
+    plan = asked(symmetry="full", widths="[32, 64, 64]")
+    assert plan.net.widths == (32, 64, 64)
+    assert plan.why["net.widths"] == "set by you to [32, 64, 64]"

@@ -13,7 +13,7 @@ from foveal.cli import app
 
 VERBS = {
     *("look", "plan", "train", "evaluate", "compare", "audit", "predict"),
-    *("enroll", "identify", "demo"),
+    *("enroll", "identify", "labels", "demo"),
 }
 PYTHON_ONLY = {"fit", "load", "resume"}  # the command line resumes with `train --resume`
 NOUNS = {"Axis", "Grid", "Sample", "Card", "Plan", "Report", "Score", "Model"}

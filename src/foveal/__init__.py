@@ -3,7 +3,8 @@
     model = foveal.fit("photos/", budget="5m")
     model.predict("new.jpg")
 
-The verbs `look`, `plan`, `train`, `evaluate`, `compare`, `audit`, `predict`, `enroll`, `identify`
+The verbs `look`, `plan`, `train`, `evaluate`, `compare`, `audit`, `predict`, `enroll`, `identify`,
+`labels`
 and `demo` are those of the command line.
 Nothing heavy is imported until a verb is used; layers live in `foveal.layers` and work in any
 PyTorch code; `foveal.sklearn` holds the scikit-learn estimator.
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .verbs.evaluate import evaluate
     from .verbs.fit import fit
     from .verbs.gallery import enroll, identify
+    from .verbs.labels import labels
     from .verbs.look import look
     from .verbs.model import Model, load
     from .verbs.plan import plan
@@ -59,6 +61,7 @@ __all__ = [
     "evaluate",
     "fit",
     "identify",
+    "labels",
     "load",
     "look",
     "plan",
@@ -77,6 +80,7 @@ _LATE = {
     "evaluate": "evaluate",
     "fit": "fit",
     "identify": "gallery",
+    "labels": "labels",
     "load": "model",
     "look": "look",
     "plan": "plan",

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .plan import Plan
     from .tasks import Telling
     from .verbs.gallery import Gallery
+    from .verbs.labels import Doubt
 
+MOST_DOUBTS = 20
 Answer = dict[str, Any]
 Write = Callable[[Answer], None]
 
@@ -137,3 +139,21 @@ def _named(path: Path) -> Iterator[None]:
             where=str(path),
             mend="give another --out",
         ) from error
+
+
+def show_doubts(found: list[Doubt]) -> None:
+    """How many labels are suspect, and the most doubtful ones."""
+    from rich.console import Console
+    from rich.table import Table
+
+    wide = None if sys.stderr.isatty() else 120
+    out = Console(stderr=True, width=wide, highlight=False, markup=False, emoji=False)
+    suspect = sum(doubt.suspect for doubt in found)
+    out.print(f"{suspect:,} of {len(found):,} labels are probably wrong", style="bold")
+    table = Table(box=None, pad_edge=False)
+    for head in ("sample", "given", "likely", "score", "why"):
+        table.add_column(head, overflow="fold", justify="right" if head == "score" else "left")
+    for doubt in found[:MOST_DOUBTS]:
+        told = (doubt.sample, doubt.given, doubt.likely, f"{doubt.score:.2f}", doubt.why)
+        table.add_row(*map(clean, told))
+    out.print(table)

@@ -46,7 +46,10 @@ class Card:
             ``why["groups"]`` tells what a group is and how it was told.
         skipped: files left out, with reasons.
         duplicates: groups of keys whose decoded values are the same (at most 50 groups shown).
-        duplicate_count: samples that are copies of another sample.
+        duplicate_count: samples that are exact copies of another sample.
+        copies: groups of samples that are copies of each other, exact or changed (resized,
+            encoded anew, mirrored, reworded), and copied, the samples in them all; changed: groups
+            of keys of such that are not exact (at most 50 groups shown).
         doubts: sentences for a person.
         digest: hash of all decoded content and labels; same digest, same data.
         size, fit: the shape every sample was brought to while it was checked (see
@@ -79,6 +82,9 @@ class Card:
     skipped: tuple[Skipped, ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
     duplicate_count: int = 0
+    copies: int = 0
+    copied: int = 0
+    changed: tuple[tuple[str, ...], ...] = ()
     doubts: tuple[str, ...] = ()
     size: tuple[int, ...] = ()
     fit: Literal["stretch", "pad", "crop", "ragged", "spacing"] = "stretch"

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from .clock import process_began
-from .commands import audit, compare, enroll, identify
+from .commands import audit, compare, enroll, identify, labels
 from .doors import door, usage
 from .options import (
     Bad,
@@ -23,9 +23,11 @@ from .options import (
     Coverage,
     Data,
     Epochs,
+    Exclude,
     Folds,
     Group,
     Json,
+    Relabel,
     Repeats,
     Run,
     Seed,
@@ -158,6 +160,8 @@ def train(
     seed: Seed = 0,
     symmetry: Symmetry = "auto",
     bad_files: Bad = "skip",
+    exclude: Exclude = None,
+    relabel: Relabel = None,
     changes: Changes = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
@@ -196,6 +200,8 @@ def train(
                 symmetry=symmetry,
                 changes=edits,
                 bad_files=bad_files,
+                exclude=exclude,
+                relabel=relabel,
                 started=_started,
                 progress=progress,
             )
@@ -243,6 +249,7 @@ app.command()(compare)
 app.command()(audit)
 app.command()(enroll)
 app.command()(identify)
+app.command()(labels)
 
 
 @app.command()

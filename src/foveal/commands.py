@@ -1,10 +1,11 @@
-"""Commands on finished runs that stand beside the road: compare, audit, enroll, identify.
+"""Commands that stand beside the road: compare, audit, enroll, identify runs; labels of data.
 
 As in the command line's own file: arguments in, one verb called, words out.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from .doors import door
-from .options import Json, Run, span_of
+from .options import Bad, Changes, Data, Group, Json, Run, Seed, Target, edits_of, span_of
 
 
 def audit(
@@ -88,3 +89,46 @@ def identify(
 
         found, telling, plan = asked(run, inputs, gallery=gallery, progress=progress)
         give(found, telling, plan, out=None, as_json=as_json, progress=progress)
+
+
+def labels(
+    data: Data,
+    target: Target = "",
+    group: Group = "auto",
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="For all networks together; 5m if left out.")
+    ] = None,
+    folds: Annotated[int, typer.Option(metavar="K", min=2, help="So many networks.")] = 4,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="A table for --exclude and --relabel.")
+    ] = None,
+    seed: Seed = 0,
+    bad_files: Bad = "skip",
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Rank labels by how doubtful they are, told by networks that never met the samples."""
+    span, edits = span_of(budget, None), edits_of(changes)
+    with door(reuse_memory=True) as progress:
+        from .answers import show_doubts
+        from .verbs.labels import BUDGET
+        from .verbs.labels import labels as verb
+        from .verbs.source import columns
+
+        found = verb(
+            data,
+            target=columns(target),
+            group=group,
+            budget=BUDGET if span is None else span,
+            folds=folds,
+            out=out,
+            seed=seed,
+            changes=edits,
+            bad_files=bad_files,
+            progress=progress,
+        )
+        if as_json:
+            rows = [dataclasses.asdict(doubt) for doubt in found]
+            typer.echo(json.dumps(rows, indent=1, allow_nan=False))
+        else:
+            show_doubts(found)

@@ -32,6 +32,14 @@ Group = Annotated[
     Literal["auto", "none"],
     typer.Option(help="Keep what belongs together on one side of the split, or do not."),
 ]
+Exclude = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Samples to leave out: a csv of `labels`, or one a line."),
+]
+Relabel = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A csv with corrected labels: columns sample, label."),
+]
 Budget = Annotated[
     str | None,
     typer.Option(

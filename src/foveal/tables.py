@@ -42,7 +42,8 @@ def show_card(card: Card) -> None:
             "size": _sizes(card),
             "channels": f"{card.channels}" + (f"   files: {modes}" if modes else ""),
             "values": _values(card),
-            "copies": f"{card.duplicate_count:,} samples repeat another" * bool(card.duplicates),
+            "copies": f"{card.copies:,} groups of copies, {card.copied:,} samples, kept on one side"
+            * bool(card.copies),
             "to learn": _aim(card),
             "groups": _groups(card),
         },
@@ -50,7 +51,9 @@ def show_card(card: Card) -> None:
     _classes(out, card)
     _targets(out, card)
     for group in card.duplicates[:MOST_NAMES]:
-        out.print(clean(f"  same picture: {' = '.join(group[:MOST_NAMES])}"))
+        out.print(clean(f"  the same: {' = '.join(group[:MOST_NAMES])}"))
+    for group in card.changed[:MOST_NAMES]:
+        out.print(clean(f"  a changed copy: {' ~ '.join(group[:MOST_NAMES])}"))
     for reason, count in Counter(s.reason for s in card.skipped).most_common():
         names = [s.key for s in card.skipped if s.reason == reason]
         out.print(clean(f"skipped {count:,}: {reason} ({_some(names)})"), style="yellow")
@@ -101,6 +104,8 @@ def show_report(report: Report) -> None:
     _facts(out, {**facts, "samples": used, "cost": _cost(report.cost)})
     if report.folds:
         _folds(out, report.folds)
+    for sentence in _honest(report):
+        out.print(clean(sentence))
     for reason, count in report.data.get("skipped", {}).items():
         out.print(clean(f"skipped {count}: {reason}"), style="yellow")
     for doubt in report.doubts:
@@ -109,6 +114,16 @@ def show_report(report: Report) -> None:
     if run:
         out.print(clean(f"report: {Path(run) / 'report.html'}"), soft_wrap=True)
         out.print(clean(f"next:   foveal predict {run} INPUT ..."), soft_wrap=True)
+
+
+def _honest(report: Report) -> list[str]:
+    """What of the test part was met in training, and what a random split would have claimed."""
+    if not report.leaks and not report.optimism:
+        return []
+    from .evaluation.page_parts.honest import sentences
+    from .planner.task import task_named
+
+    return sentences(report, task_named(report.task).judging.figures)
 
 
 def show_audit(audit: Audit) -> None:

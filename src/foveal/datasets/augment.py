@@ -6,14 +6,16 @@ choice between two batches. Rates are printed by `benchmarks/data.py`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ..errors import PlanError
 from ..plan import AugmentPart
-from .moved import louder, warped, zoomed
+from .moved import louder, spun, warped, zoomed
 
 if TYPE_CHECKING:
     from .truths import Truth
@@ -66,6 +68,12 @@ def augment_both(
     The samples come out as without targets, to the last bit. ``part.warp`` must be none.
     """
     assert not any(part.warp), "targets on the grid are not warped"
+    if part.turn:
+        raise PlanError(
+            f"targets that lie on the grid are not turned by {part.turn:g} degrees",
+            where="plan.json: augment.turn",
+            mend="set augment.turn to 0; net.symmetry keeps flips and quarter turns exactly",
+        )
     x, moved = _moved(x, y, truth, part, generator, epoch, index)
     assert moved is not None, "targets went in"
     return _changed(x, part, generator), moved
@@ -91,6 +99,8 @@ def _moved(
             if y is not None and truth is not None:
                 y = truth.mirror(y, axis, coins, size)
     shifts = [min(n, s - 1) for n, s in zip(part.translate, x.shape[2:], strict=True)]
+    if part.turn:
+        x, shifts = _turned(x, part, shifts, generator)
     if any(shifts):
         starts = [torch.randint(2 * n + 1, x.shape[:1], generator=generator) for n in shifts]
         chosen = torch.stack(starts, 1).to(x.device)
@@ -101,6 +111,23 @@ def _moved(
         scale, offset = _frames(x, part.zoom, generator)
         x, y = zoomed(x, scale, offset), truth.zoom(y, scale, offset, size)
     return x, y
+
+
+def _turned(
+    x: Tensor, part: AugmentPart, shifts: list[int], generator: torch.Generator
+) -> tuple[Tensor, list[int]]:
+    """``x`` turned and moved in a plane, in one pass, and the shifts that are left to be made."""
+    planes = list(itertools.combinations(part.plane, 2))
+    if not planes or max(part.plane) >= len(shifts):
+        raise PlanError(
+            f"no plane to turn in: {list(part.plane)} on a grid of {len(shifts)} axes",
+            where="plan.json: augment.plane",
+            mend="name two axes of equal cells, as in [0, 1], or set augment.turn to 0",
+        )
+    number = int(torch.randint(len(planes), (), generator=generator)) if len(planes) > 1 else 0
+    one, other = planes[number]
+    x = spun(x, (one, other), part.turn, (shifts[one], shifts[other]), generator)
+    return x, [0 if axis in (one, other) else n for axis, n in enumerate(shifts)]
 
 
 def _frames(x: Tensor, reach: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

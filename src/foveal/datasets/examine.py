@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ..card import PARTS, Card, Skipped
 from ..grid import data_of
 from .aims import Aims
+from .copies import Near, none
 from .facts import Facts
 from .listing import Listing
 
@@ -20,12 +22,14 @@ GROUPS_SHOWN, KEYS_SHOWN = 50, 10
 _ALIKE_MODES = ({"L", "1", "I;16"}, {"RGB"})
 
 
-def examine(listing: Listing, facts: Facts) -> Card:
-    """The card of a listing whose items have been read."""
+def examine(listing: Listing, facts: Facts, near: Near | None = None) -> Card:
+    """The card of a listing whose items have been read; ``near``: changed copies among them."""
     form, good = facts.form, np.flatnonzero(~facts.bad)
     labels, parts, hashes = listing.labels[good], listing.parts[good], facts.hashes[good]
     sizes = facts.sizes[good]
     copies = Copies(hashes)
+    near = none() if near is None else near
+    every = Copies(near.joined(hashes))
     present = {name: parts == i for i, name in enumerate(PARTS) if name in listing.has_parts}
     aims = Aims(listing, good, facts)
     counts = {name: aims.counts(here) for name, here in present.items()}
@@ -51,7 +55,10 @@ def examine(listing: Listing, facts: Facts) -> Card:
         skipped=_skipped(listing, facts),
         duplicates=tuple(tuple(listing.keys[good[r]] for r in g[:KEYS_SHOWN]) for g in groups),
         duplicate_count=copies.count,
-        doubts=tuple(_doubts(listing, facts, copies, counts, aims)),
+        copies=every.many,
+        copied=len(every.rows),
+        changed=_changed(listing, good, hashes, every),
+        doubts=tuple(_doubts(listing, facts, copies, every, counts, aims)),
         digest=_digest(hashes, labels, parts, listing, aims),
         size=form.size,
         fit=form.fit,
@@ -78,6 +85,7 @@ class Copies:
         _, self.member, self.sizes = np.unique(hashes, return_inverse=True, return_counts=True)
         self.count = len(hashes) - len(self.sizes)
         self.rows = np.flatnonzero(self.sizes[self.member] > 1)
+        self.many = int((self.sizes > 1).sum())
 
     def groups(self) -> list[NDArray[np.intp]]:
         """Rows of each group of copies, in the order of their first row."""
@@ -100,6 +108,7 @@ def _doubts(
     listing: Listing,
     facts: Facts,
     copies: Copies,
+    every: Copies,
     counts: dict[str, NDArray[np.intp]],
     aims: Aims,
 ) -> Iterator[str]:
@@ -107,7 +116,7 @@ def _doubts(
     yield from listing.doubts
     yield from _bad_files(listing, facts)
     yield from _shapes(facts, good)
-    yield from _copies(copies, aims.kinds(), listing.parts[good])
+    yield from _copies(copies, every, aims.kinds(), listing.parts[good])
     yield from _classes(listing, counts)
     yield from aims.doubts()
     yield from _modes_met(facts, good)
@@ -147,18 +156,37 @@ def _shapes(facts: Facts, good: NDArray[np.intp]) -> Iterator[str]:
         )
 
 
-def _copies(copies: Copies, kinds: NDArray[np.int64], parts: NDArray[np.int8]) -> Iterator[str]:
-    if not copies.count:
+def _copies(
+    copies: Copies, every: Copies, kinds: NDArray[np.int64], parts: NDArray[np.int8]
+) -> Iterator[str]:
+    if copies.count:
+        many = _many(copies.count, "sample is an exact copy", "samples are exact copies")
+        yield f"{many} of another"
+    changed = every.count - copies.count
+    if changed:
+        many = _many(changed, "sample is a copy", "samples are copies")
+        yield f"{many} of another but for size, encoding, brightness, wording or mirroring"
+    if not every.count:
         return
-    yield f"{_many(copies.count, 'sample is an exact copy', 'samples are exact copies')} of another"
-    across, torn = copies.differing(parts), copies.differing(kinds)
+    across, torn = every.differing(parts), every.differing(kinds)
     if across:
         yield (
-            f"{_many(across, 'sample lies', 'samples lie')} in two given parts: "
-            "scores on the given test part may flatter"
+            f"{_many(across, 'sample lies', 'samples lie')} in two given parts, itself or as a "
+            "copy: scores on the given test part may flatter"
         )
     if torn:
         yield f"{_many(torn, 'sample has copies', 'samples have copies')} under different classes"
+
+
+def _changed(
+    listing: Listing, good: NDArray[np.intp], hashes: NDArray[np.uint64], every: Copies
+) -> tuple[tuple[str, ...], ...]:
+    """Keys of the first groups whose members are not all exactly equal."""
+    found = (rows for rows in every.groups() if len(np.unique(hashes[rows])) > 1)
+    return tuple(
+        tuple(listing.keys[good[row]] for row in rows[:KEYS_SHOWN])
+        for rows in itertools.islice(found, GROUPS_SHOWN)
+    )
 
 
 def _classes(listing: Listing, counts: dict[str, NDArray[np.intp]]) -> Iterator[str]:

@@ -29,7 +29,7 @@ def folds(survey: Survey, count: int, seed: int, *, apart: bool = False) -> NDAr
     found: NDArray[np.int64] = np.full(len(survey.parts), -1, np.int64)
     found[pool] = dealt(
         survey.strata[pool],
-        survey.hashes[pool],
+        survey.copied[pool],
         None if survey.groups is None else survey.groups[pool],
         count,
         seed,

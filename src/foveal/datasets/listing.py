@@ -46,6 +46,7 @@ class Listing:
         left_out: files that are no items, and why. doubts: what a person should know of how the
             listing was made.
         also: the same set with targets of another kind, where it has such too.
+        drawn: (N,) the labels that a split is drawn by, where ``labels`` were corrected since.
     """
 
     path: str
@@ -68,6 +69,7 @@ class Listing:
     columns: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     also: Mapping[Target, Callable[[], Listing]] = field(default_factory=dict)
+    drawn: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)

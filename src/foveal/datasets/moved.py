@@ -4,6 +4,7 @@ gets louder. Whole batches at once, for any rank."""
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -54,6 +55,43 @@ def louder(x: Tensor, reach: float, chance: torch.Generator) -> Tensor:
     gain = 1 + reach * (2 * torch.rand(x.shape[0], generator=chance) - 1)
     mean = x.flatten(2).nanmean(-1).view(*x.shape[:2], *wide)
     return mean + (x - mean) * gain.to(x).view(-1, 1, *wide)
+
+
+def spun(
+    x: Tensor,
+    plane: tuple[int, int],
+    reach: float,
+    shift: tuple[float, float],
+    chance: torch.Generator,
+) -> Tensor:
+    """``x`` with each sample turned about its middle by up to ``reach`` degrees either way, then
+    moved along both axes of ``plane`` by up to ``shift`` cells, fractions too.
+
+    Values between cells are interpolated linearly; beyond the edge stands the mirror image.
+
+    Args:
+        plane: two grid axes, by position, whose cells are equally long.
+
+    Shapes: ``(B, C, *S) -> (B, C, *S)``, of the same dtype.
+    """
+    axes = tuple(2 + axis for axis in plane)
+    cells = x.movedim(axes, (-2, -1))
+    shape, (rows, columns) = cells.shape, cells.shape[-2:]
+    draw = 2 * torch.rand(3, len(x), generator=chance) - 1
+    angle = torch.deg2rad(reach * draw[0])
+    cos, sin = angle.cos(), angle.sin()
+    # Where each cell comes from, in halves of the grid, as torch counts them: columns first.
+    up, across = 2 * shift[0] * draw[1] / rows, 2 * shift[1] * draw[2] / columns
+    along = [cos, sin * rows / columns, across, -sin * columns / rows, cos, up]
+    where = torch.stack(along, 1).view(-1, 2, 3).to(x.device)
+    flat = cells.reshape(len(x), -1, rows, columns)
+    flat = flat if flat.is_floating_point() else flat.float()
+    grid = F.affine_grid(where.to(flat.dtype), list(flat.shape), align_corners=False)
+    out = F.grid_sample(flat, grid, "bilinear", "reflection", align_corners=False)
+    if not x.is_floating_point():
+        limits = torch.iinfo(x.dtype)
+        out = out.round_().clamp_(limits.min, limits.max).to(x.dtype)
+    return out.view(shape).movedim((-2, -1), axes)
 
 
 def zoomed(x: Tensor, scale: Tensor, offset: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..plan import DataPart
 from ..progress import SILENT, Progress
 from .cache import Store, open_store
+from .copies import Near, near_copies, none
 from .draft import Draft
 from .examine import examine
 from .facts import Facts, load, save
@@ -44,6 +45,7 @@ class Survey:
         store: prepared pixels of the usable items, at ``card.size``.
         truths: their targets where these lie on the grid (masks), in the same rows; else None.
         facts: what was noted of every item of the listing.
+        near: which rows are changed copies of others.
     """
 
     card: Card
@@ -53,6 +55,12 @@ class Survey:
     store: Store
     facts: Facts
     truths: TruthStore | None = None
+    near: Near = field(default_factory=none)
+
+    @property
+    def copied(self) -> NDArray[np.uint64]:
+        """Equal where rows are copies of each other, exact or changed, ``(N,)``."""
+        return self.near.joined(self.hashes)
 
     @property
     def labels(self) -> NDArray[np.int32]:
@@ -78,7 +86,9 @@ class Survey:
             return strata("labels", self.labels, (cover > 0).astype(np.float32))
         values = self.listing.values
         own = None if values is None else values[self.usable]
-        return strata(self.listing.target, self.labels, own)
+        drawn = self.listing.drawn
+        labels = self.labels if drawn is None else drawn[self.usable]
+        return strata(self.listing.target, labels, own)
 
     def targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """What is to be learned of some rows, as ``Task.encode`` takes it.
@@ -103,6 +113,7 @@ def survey(
     limit: float = 0.01,
     threads: int | None = None,
     remember: bool = True,
+    near: bool = True,
     progress: Progress = SILENT,
 ) -> Survey:
     """Read every item of ``listing`` once; the next time, remember it.
@@ -135,10 +146,13 @@ def survey(
     _judge(listing, facts, bad_files, limit)
     usable = np.flatnonzero(~facts.bad)
     hashes = facts.hashes[usable]
-    card = replace(examine(listing, facts), sides=_sides(truths, truth))
+    changed = none()
+    if near:
+        changed = near_copies(store, facts.form.axes, hashes, remember=remember)
+    card = replace(examine(listing, facts, changed), sides=_sides(truths, truth))
     known = np.flatnonzero(listing.labels[usable] >= 0)
     card = replace(card, doubts=(*_beside(store, truths, truth, known), *card.doubts))
-    return Survey(card, listing, usable, hashes, store, facts, truths)
+    return Survey(card, listing, usable, hashes, store, facts, truths, changed)
 
 
 def _beside(

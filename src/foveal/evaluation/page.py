@@ -34,7 +34,7 @@ def page(report: Report, card: Card, plan: Plan, task: Task) -> str:
         opening.worth(report, figures) if judged else "",
         folds(report, figures) if judged else "",
         repeats(report, figures) if judged else "",
-        opening.data(report, card),
+        opening.data(report, card, figures),
         *(task.telling.sections(report) if judged else ()),
         making.training(report, figures.get(task.judging.best)),
         making.cost(report),

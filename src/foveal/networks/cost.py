@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..layers import BlurDown, Embed, TransposedConvolution, Votes
+from ..layers.symmetry import FieldNorm
+from ..layers.symmetry.turning import TurningConvolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class LayerCost:
     Args:
         name: its path in the network. kind: "convolution", "blur", "dense", "norm",
             "table" (rows are looked up, not multiplied).
-        parameters: weights and biases, frozen ones too. macs: multiply-adds for one sample;
-            those of norms are not counted.
+        parameters: weights and biases, frozen ones too; of a symmetry those that are free, each
+            of which stands at several taps. macs: multiply-adds for one sample; those of norms
+            are not counted.
         dense_parameters: what a layer would have in which every output cell sees every input
             cell, each with its own weight. local_parameters: in which windows stay but each
             cell has its own weights. Both equal ``parameters`` where there is no window.
@@ -68,8 +71,10 @@ def cost(network: nn.Module, channels: int, size: tuple[int, ...]) -> Cost:
     """
     ghost = copy.deepcopy(network).to("meta").eval()
     layers: list[LayerCost] = []
+    # A norm of fields may use the weights of the norm in it without asking that.
+    inside = {id(m.norm) for m in ghost.modules() if isinstance(m, FieldNorm)}
     for name, module in ghost.named_modules():
-        if _weight(module) is not None:
+        if _weight(module) is not None and id(module) not in inside:
             module.register_forward_hook(partial(_note, name, layers))
     with torch.no_grad():
         ghost(torch.empty(1, channels, *size, device="meta"))
@@ -90,12 +95,17 @@ def _note(
 def _layer(name: str, module: nn.Module, before: torch.Size, after: torch.Size) -> LayerCost:
     weight = _weight(module)
     assert weight is not None, "only layers with a weight are noted"
-    own = sum(p.numel() for p in module.parameters(recurse=False))
+    own = sum(p.numel() for p in module.parameters(recurse=isinstance(module, FieldNorm)))
     kind, macs, dense, local = "norm", 0, own, own
     if isinstance(module, Embed | Votes):
         kind = "table"
     elif isinstance(module, BlurDown):
         kind, macs = "blur", prod(after) * weight.numel()
+    elif isinstance(module, TurningConvolution):
+        kind, taps = "convolution", module.layout.numel()
+        macs = prod(after[1:]) * taps
+        bias = prod(after) if module.bias is not None else 0
+        dense, local = prod(after) * prod(before) + bias, macs + bias
     elif weight.ndim > 2:
         kind = "convolution"
         backwards = isinstance(module, TransposedConvolution)
@@ -110,5 +120,5 @@ def _layer(name: str, module: nn.Module, before: torch.Size, after: torch.Size) 
 
 def _weight(module: nn.Module) -> Tensor | None:
     name = "table" if isinstance(module, Embed | Votes) else "weight"
-    weight = getattr(module, name, None)
+    weight = getattr(module.norm if isinstance(module, FieldNorm) else module, name, None)
     return weight if isinstance(weight, Tensor) else None

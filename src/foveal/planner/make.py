@@ -14,6 +14,7 @@ from ..tasks import Spend
 from . import data as of_data
 from . import fitting as of_fit
 from . import network as of_net
+from .invariance import FIRST, invariant, with_axes
 from .kinds import Means, refined
 from .machine import Machine
 from .symmetry import Evidence
@@ -45,13 +46,14 @@ def make_plan(
     ``evidence``, "none" never flips, "flips" flips every axis that may be mirrored. found: what
     the kind of data wanted to learn from the training rows (`kinds.observed`).
     changes: the user's edits, applied last and recorded as such; what follows from the working
-    size (stages, kernels, depth) follows an edited one too.
+    size (stages, kernels, depth) or a promised symmetry follows an edited one too.
     Raises: PlanError for an impossible edit, or where the task finds nothing to learn.
     """
     task_named(task).check(card)
     changes = changes or {}
     wish = Wish(task, budget, epochs, seed, symmetry, evidence, found)
-    plan = _plan(card, machine, wish)
+    first = {key: changes[key] for key in FIRST if key in changes}
+    plan = invariant(_plan(card, machine, wish).edited(first))
     edited = plan.edited(changes)
     size = edited.data.size
     if size == plan.data.size:
@@ -64,7 +66,8 @@ def make_plan(
         )
     if plan.rank != card.rank:  # sounds become pictures: the plan's size is not the files'
         return edited
-    return _plan(of_data.resized(card, size), machine, wish).edited(changes)
+    plan = _plan(of_data.resized(card, size), machine, wish)
+    return invariant(plan.edited(first)).edited(changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
         rate = of_fit.EFFICIENCY * machine.gflops * 1e9
         told = f"{seconds:.0f} s at {rate / 1e9:.0f} GFLOP/s"
         plan = task.sized(plan, card, Spend(rate * seconds, told, train, wish.epochs))
-    return task.planned(plan, card)
+    return with_axes(task.planned(plan, card))
 
 
 def _target(card: Card) -> str:
@@ -183,6 +186,7 @@ def _augment(card: Card, data: DataPart, wish: Wish, why: Reasons) -> AugmentPar
     cutout, why["augment.cutout"] = of_fit.cutout(card, data.size)
     why["augment.warp"] = why["augment.gain"] = "only series and sounds run faster or get louder"
     why["augment.zoom"] = "things nearer or further were not asked for"
+    why["augment.turn"] = "turns by any angle were not asked for"
     brightness, contrast, why["augment.brightness"] = of_fit.light(card)
     why["augment.contrast"] = why["augment.brightness"]
     why["augment.alternate"] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ..networks.parts import fields
 from ..plan import NetPart
 
 WIDEST = 512  # channels; wider stages did not pay in any measured run
@@ -55,11 +56,12 @@ def macs(net: NetPart, size: Shape, channels: int, outputs: int, time: int | Non
 
     time: position of the axis of time, along which "factored" blocks look by themselves.
     """
-    size = _after(size, net.stem_stride)
-    total = math.prod(size) * math.prod(net.stem_kernel) * channels * net.stem_width
+    whole, size = size, _after(size, net.stem_stride)
+    seen = size if net.shift == "plain" else whole
+    total = math.prod(seen) * math.prod(net.stem_kernel) * channels * net.stem_width
     total *= net.stem != "embed"  # rows of a table are looked up, not multiplied
     before, whole, parallel = net.stem_width, size, net.block == "parallel"
-    inside = net.down == "stride"
+    inside = net.down == "stride" and net.shift == "plain"
     for width, depth, stride, kernel in zip(
         net.widths, net.depths, net.strides, net.kernels, strict=True
     ):
@@ -73,7 +75,7 @@ def macs(net: NetPart, size: Shape, channels: int, outputs: int, time: int | Non
                 after = size if number else _after(size, step)
                 total += math.prod(after if inside else size) * math.prod(window) * before * width
                 before, size = width, after
-    before = net.features * net.places
+    before = fields(net, net.features) * net.places
     for hidden in net.hidden:
         total += before * hidden
         before = hidden
@@ -198,6 +200,8 @@ def reasons(net: NetPart) -> dict[str, str]:
         "net.looks": "no boxes are to be found",
         "net.tower": "no boxes are to be found",
         "net.vector": "the head answers itself",
+        "net.symmetry": "no symmetry was asked for",
+        "net.shift": "shifts were not asked to leave answers as they are",
         "net.hidden": "the last fully connected layer reads the pooled features directly",
         "net.dropout": "label smoothing and shifts regularise enough in short trainings",
         "net.drop_path": "no residual branches to drop",

@@ -15,6 +15,7 @@ from ..grid import Batch
 from ..layers import channels_last, kernels_channels_last, tiled
 from ..layers.resample import resize
 from ..memory import ran_out
+from ..networks.ensemble import each
 from ..plan import Plan
 from ..progress import SILENT, Progress
 from ..tasks import Task
@@ -166,13 +167,14 @@ def _in_parts(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None) -> Te
     for some, target, hidden in zip(*pieces, masks, strict=True):
         own = together.share(len(some))
         with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):
-            raw = journey.network(some[own], None if hidden is None else hidden[own])
-        raw = together.whole(raw.float(), len(some))
-        loss = journey.task.loss(raw, target, hidden, plan)
+            raws = each(journey.network, some[own], None if hidden is None else hidden[own])
+        whole = [together.whole(raw.float(), len(some)) for raw in raws]
+        # A sum, not a mean: each of several networks learns as it would alone.
+        loss = torch.stack([journey.task.loss(raw, target, hidden, plan) for raw in whole]).sum()
         if count > 1:
             loss = loss * (len(some) / len(x))
         loss.backward()  # type: ignore[no-untyped-call]
-        total = loss.detach() if count == 1 else total + loss.detach()
+        total = total + loss.detach() / len(raws)
     together.add_up(journey.optimiser.parameters())
     return total
 

@@ -32,6 +32,8 @@ from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
 from ..grid import Sample, time_of
 from ..networks.build import Network
+from ..networks.ensemble import Ensemble
+from ..networks.fold import plain
 from ..networks.weights import save_weights
 from ..plan import Plan, replace_part
 from ..progress import Progress
@@ -42,6 +44,8 @@ from .choice import choose
 from .costs import scarce, spent
 from .hold import writing
 from .kept import PerSample, save_answers, save_tested
+from .leaks import leaks
+from .optimism import optimism
 from .prepare_run import baseline_seconds, pairs_question, part, task_of
 from .sources import alike, groups_of
 
@@ -103,6 +107,7 @@ class Finish:
         """
         choose(network, history, self.run, self.plan, self.survey, self.split, self.progress)
         self._balance(network)
+        network = plain(network)
         with writing(self.run):
             save_weights(network, self.run / "weights.safetensors")
         held, tested = self.split.validation, self.split.test
@@ -130,7 +135,12 @@ class Finish:
         )
         report = self._with_motion(report, network, test, calibration)
         alike_told = alike(self.survey, tested)
-        report = dataclasses.replace(report, doubts=(*report.doubts, *alike_told))
+        report = dataclasses.replace(
+            report,
+            doubts=(*report.doubts, *alike_told),
+            leaks=leaks(self, test, calibration),
+            optimism=optimism(self, baselines),
+        )
         seconds = round(time.monotonic() - self.started, 2)
         return self.written(dataclasses.replace(report, cost={**report.cost, "seconds": seconds}))
 
@@ -164,6 +174,9 @@ class Finish:
 
     def _balance(self, network: nn.Module) -> None:
         """What held-back samples say of the shares of a text's two paths."""
+        if isinstance(network, Ensemble):
+            for member in network.members:
+                self._balance(member)
         if not isinstance(network, Network):
             return
         held = part(self.plan, self.survey, self.split.validation, batch_size(self.plan), False)

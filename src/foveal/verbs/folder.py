@@ -99,7 +99,15 @@ def note(run: Path, source: Source, wish: Wish) -> None:
     """Write down what was asked for, so that a run killed before its plan can be resumed."""
     # Resuming may happen in another working folder.
     test = str(Path(source.test).absolute()) if source.test else None
-    full = dataclasses.replace(source, path=str(Path(source.path).absolute()), test=test)
+    given = (source.exclude, source.relabel)
+    exclude, relabel = (str(Path(file).absolute()) if file else None for file in given)
+    full = dataclasses.replace(
+        source,
+        path=str(Path(source.path).absolute()),
+        test=test,
+        exclude=exclude,
+        relabel=relabel,
+    )
     with writing(run):
         write_json(run / "source.json", full.to_dict())
         write_json(run / "wish.json", to_plain(wish))

@@ -54,7 +54,8 @@ def _train(group: Together, told: dict[str, Any]) -> None:
     from ..datasets.augment import augment
     from ..training.loop import fit
     from ..training.stop import Stop
-    from .prepare_run import new_network, part, task_of
+    from .first_weights import new_network
+    from .prepare_run import part, task_of
 
     plan = Plan.from_dict(told["plan"])
     source = Source.from_dict(told["source"])

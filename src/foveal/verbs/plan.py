@@ -122,7 +122,7 @@ def drawn(survey: Survey, plan: Plan) -> Split:
     found = split(
         survey.strata,
         survey.parts,
-        survey.hashes,
+        survey.copied,
         groups=survey.groups,
         validation=plan.data.validation,
         test=plan.data.test,

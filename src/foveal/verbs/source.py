@@ -21,8 +21,9 @@ class Source:
 
     path: file or folder. test: another one that holds the test part. bad_files: "skip" or
     "stop". target: columns of a table to be learned, by name or number; none: its own choice.
-    group: "auto" keeps together what was seen to belong together; "none" lets each sample stand
-    alone.
+    group: "auto" keeps together what was seen to belong together, and changed copies; "none" lets
+    each sample stand alone, but for exact copies. exclude, relabel: tables of samples
+    that are left out and of corrected labels (datasets/corrected.py).
     """
 
     path: str
@@ -30,6 +31,8 @@ class Source:
     bad_files: str = "skip"
     target: tuple[str, ...] = ()
     group: str = "auto"
+    exclude: str | None = None
+    relabel: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         return to_plain(self)
@@ -63,7 +66,12 @@ def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) 
             mend="leave it out, or give a table with such a column",
         )
     listing = _grouped(_aimed(listing, task), source.group)
-    return surveyed(listing, source.bad_files, progress=progress)
+    if source.exclude is not None or source.relabel is not None:
+        from ..datasets.corrected import corrected
+
+        listing = corrected(listing, source.exclude, source.relabel)
+    near = source.group != "none"
+    return surveyed(listing, source.bad_files, near=near, progress=progress)
 
 
 def _aimed(listing: Listing, task: str) -> Listing:
@@ -141,7 +149,12 @@ def examine_arrays(
 
 
 def surveyed(
-    listing: Listing, bad_files: str, *, remember: bool = True, progress: Progress = SILENT
+    listing: Listing,
+    bad_files: str,
+    *,
+    remember: bool = True,
+    near: bool = True,
+    progress: Progress = SILENT,
 ) -> Survey:
     """The survey of a listing. Raises: DataError for an unknown policy."""
     from ..datasets.survey import survey
@@ -153,4 +166,4 @@ def surveyed(
             mend="give skip (up to 1 % per class) or stop (at the first)",
         )
     policy: Literal["skip", "stop"] = "stop" if bad_files == "stop" else "skip"
-    return survey(listing, bad_files=policy, remember=remember, progress=progress)
+    return survey(listing, bad_files=policy, remember=remember, near=near, progress=progress)

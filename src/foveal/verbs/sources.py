@@ -19,7 +19,9 @@ def groups_of(survey: Survey, split: Split) -> dict[str, Any]:
     """What a report says of copies and groups."""
     found: dict[str, Any] = {
         "exact_duplicates": survey.card.duplicate_count,
-        "rule": "exact copies stay on one side of a split that Foveal draws",
+        "rule": "copies, exact or changed, stay on one side of a split that Foveal draws",
+        "copies": survey.card.copies,
+        "copied": survey.card.copied,
     }
     if survey.groups is not None:
         parts = ("train", "validation", "test")

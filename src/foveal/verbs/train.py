@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,6 +44,8 @@ def train(
     symmetry: str = "auto",
     changes: dict[str, str] | None = None,
     bad_files: str = "skip",
+    exclude: str | Path | None = None,
+    relabel: str | Path | None = None,
     started: float | None = None,
     progress: Progress = SILENT,
 ) -> Report:
@@ -55,11 +58,15 @@ def train(
     from and kept together as one model; the budget is then for each. 0 for one network. repeats:
     the same training so many times with other seeds, which tells how far chance alone moves the
     scores; the budget is for each, and the first one is the run's model.
+    exclude, relabel: tables of samples to leave out and of corrected labels, as `labels` writes
+    them; the test part stays the one that it was.
     out: the run folder; ``runs/<name>`` when None, numbered when taken.
     Raises: DataError, PlanError, RunError with how to mend; Interrupted after saving.
     """
     started = time.monotonic() if started is None else started
     source = Source(str(path), str(test) if test else None, bad_files, tuple(target), group)
+    tables = [str(file) if file else None for file in (exclude, relabel)]
+    source = dataclasses.replace(source, exclude=tables[0], relabel=tables[1])
     wish = Wish(task, budget, epochs, seed, symmetry, changes or {}, folds, repeats)
     check(wish)
 

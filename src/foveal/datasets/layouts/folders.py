@@ -15,6 +15,7 @@ from ...readers import read, reader_for, readers
 from ..fields import groups_by_names
 from ..listing import Listing, encode, numbered, parts_present, stamp_of
 from ..names import Names, paper
+from ..owners import owners
 from ..source import FolderSource, Source
 from . import Layout, Place
 from ._clips import moves, sources
@@ -132,7 +133,7 @@ def _groups(
         return sources(keys, labels, classes)
     sound = readers()["sound"]
     if not all(reader_for(key) is sound for key in keys):
-        return None, ""
+        return owners(keys)
     told = groups_by_names(keys, [classes[k] for k in labels])
     return (None, "") if told.groups is None else (numbered(told.groups), told.group_why)
 

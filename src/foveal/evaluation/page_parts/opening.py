@@ -13,6 +13,7 @@ from ...plan import Plan
 from ...report import Report, Score
 from ...tasks import Task
 from .folds import judged_by, out_of_fold
+from .honest import honesty
 
 NUMBER = re.compile(r"\d[\d,.]*\d( of 100)?|\d")
 
@@ -147,7 +148,7 @@ def _amount(text: str) -> float:
     return float(text.removesuffix(" points").replace(",", ""))
 
 
-def data(report: Report, card: Card) -> str:
+def data(report: Report, card: Card, figures: Mapping[str, Figure]) -> str:
     """What was learned from what: parts, classes, sizes, skipped files, doubts."""
     noun = esc(report.details.get("noun", "samples"))
     parts = [
@@ -160,7 +161,8 @@ def data(report: Report, card: Card) -> str:
         parts += [] if out_of_fold(report) else [("test", "looked at once, for this page", "test")]
     rows = [(esc(p), esc(why), count(report.data.get(k, 0))) for p, why, k in parts]
     body = table(f"Where the {noun} went", ("Part", "Used for", "Number"), rows, numeric=(2,))
-    body += _skipped(report) + _doubts(report) + _groups(card) + _classes(card) + _numbers(card)
+    body += _skipped(report) + _doubts(report) + honesty(report, figures) + _groups(card)
+    body += _classes(card) + _numbers(card)
     into = f" in {len(card.classes)} classes" if card.classes else ""
     opening = (
         f"{count(card.count)} usable {noun}{into}, read as "

@@ -1,0 +1,164 @@
+"""Which labels are probably wrong: a table to fix them by, from networks that never met them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import PlanError
+from ..plan import Plan
+from ..progress import SILENT, Progress
+from ..record import read_json, write_bytes
+from ..report import Report
+from .plan import Wish, check
+from .source import Source, examine
+
+if TYPE_CHECKING:
+    from ..datasets.survey import Survey
+
+FOLDS = 4
+BUDGET = 300.0
+COLUMNS = ("sample", "given", "likely", "score", "suspect", "why", "label")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One sample with its label.
+
+    likely: the class that networks take it for which did not learn from it. score: from -1
+    (surely right) to 1 (surely wrong). suspect: taken for wrong. why: in words.
+    """
+
+    sample: str
+    given: str
+    likely: str
+    score: float
+    suspect: bool
+    why: str = ""
+
+
+def labels(
+    path: str | Path,
+    *,
+    task: str = "auto",
+    target: Sequence[str] = (),
+    group: str = "auto",
+    budget: float = BUDGET,
+    folds: int = FOLDS,
+    out: str | Path | None = None,
+    seed: int = 0,
+    changes: dict[str, str] | None = None,
+    bad_files: str = "skip",
+    started: float | None = None,
+    progress: Progress = SILENT,
+) -> list[Doubt]:
+    """Every sample to learn from, the most doubtful label first.
+
+    ``folds`` quick networks share the ``budget`` (seconds); each says what it takes the samples
+    for that it did not learn from. A test part that the data brings is not looked at. ``out``: a
+    csv file for `train`'s exclude and relabel; its column "label" is for you to fill in.
+
+    Raises: DataError for unusable data; PlanError where samples have no single class.
+    """
+    started = time.monotonic() if started is None else started
+    source = Source(str(path), None, bad_files, tuple(target), group)
+    wish = Wish(task, budget / folds, None, seed, "auto", changes or {}, folds)
+    check(wish)
+    survey = examine(source, task=task, progress=progress)
+    found = doubts_of(survey, wish, started, progress)
+    if out is not None:
+        write_bytes(Path(out), _csv(found))
+        progress.say(f"{len(found):,} labels written to {out}")
+    return found
+
+
+def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) -> list[Doubt]:
+    """The same for surveyed data."""
+    from ..metrics.doubtful import doubtful
+    from ..planner.task import task_for, task_named
+
+    name = task_for(survey.card, wish.task)
+    if not task_named(name).chooses or task_named(name).apart:
+        raise PlanError(
+            f"labels of the task {name!r} cannot be ranked: its samples have no single class",
+            where="--task",
+            mend="give data with one class per sample; `foveal look` lists odd boxes and masks",
+        )
+    rows, probabilities = out_of_fold(survey, wish, started, progress)
+    given = survey.labels[rows].astype(np.int64)
+    found, classes = doubtful(probabilities, given), survey.listing.classes
+    torn = conflicts(survey, rows)
+    order = found.order
+    # Copies with another label come before all else: one of the two is wrong for sure.
+    order = order[np.argsort([rows[i] not in torn for i in order.tolist()], kind="stable")]
+    return [
+        Doubt(
+            survey.key(int(rows[i])),
+            classes[int(given[i])],
+            classes[int(found.likely[i])],
+            round(float(found.score[i]), 4),
+            bool(found.suspect[i]),
+            torn.get(int(rows[i]), ""),
+        )
+        for i in order.tolist()
+    ]
+
+
+def out_of_fold(
+    survey: Survey, wish: Wish, started: float, progress: Progress
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Rows ``(N,)`` and probabilities ``(N, K)`` of networks that did not learn from them."""
+    from ..datasets.folds import folds
+    from ..planner.task import task_named
+    from ..tasks import finished
+    from .folds import fold_folder
+    from .kept import load_answers
+    from .train import train_survey
+
+    with tempfile.TemporaryDirectory(prefix="foveal-labels-") as folder:
+        run = Path(folder) / "run"
+        train_survey(survey, wish, None, run, started, progress)
+        plan = Plan.from_dict(read_json(run / "plan.json"), str(run / "plan.json"))
+        dealt = folds(survey, wish.folds, plan.seed)
+        rows, said = [], []
+        for number in range(wish.folds):
+            here = fold_folder(run, number)
+            report = Report.from_dict(read_json(here / "report.json"), str(here / "report.json"))
+            raw = load_answers(here).raw
+            rows.append(np.flatnonzero((dealt == number) & (survey.labels >= 0)))
+            said.append(finished(task_named(plan.task), raw, plan, report.calibration))
+    return np.concatenate(rows), np.concatenate(said)
+
+
+def conflicts(survey: Survey, rows: NDArray[np.int64]) -> dict[int, str]:
+    """Rows of which a copy, exact or changed, has another label, and words that name one."""
+    copied, given = survey.copied[rows], survey.labels[rows]
+    order = np.argsort(copied, kind="stable")
+    found: dict[int, str] = {}
+    for same in np.split(order, np.flatnonzero(np.diff(copied[order])) + 1):
+        for i in same.tolist():
+            others = same[given[same] != given[i]]
+            if len(others):
+                other = int(rows[others[0]])
+                label = survey.listing.classes[int(survey.labels[other])]
+                found[int(rows[i])] = f"its copy {survey.key(other)} is given {label}"
+    return found
+
+
+def _csv(found: list[Doubt]) -> bytes:
+    out = io.StringIO(newline="")
+    table = csv.writer(out)
+    table.writerow(COLUMNS)
+    for d in found:
+        suspect = "yes" if d.suspect else "no"
+        table.writerow([d.sample, d.given, d.likely, f"{d.score:.4f}", suspect, d.why, ""])
+    return out.getvalue().encode("utf-8", "surrogatepass")
