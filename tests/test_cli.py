@@ -92,6 +92,7 @@ class TestUsage:
             "plan",
             "train",
             "evaluate",
+            "compare",
             "audit",
             "predict",
             "enroll",
@@ -147,6 +148,16 @@ class TestDoors:
         assert "test_cli.py:" in told
         assert "FOVEAL_DEBUG=1" in told
         assert "Traceback" not in told
+
+    @pytest.mark.parametrize(
+        "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you")]
+    )
+    def test_memory_that_ran_out_is_no_fault_of_ours(self, capsys, error):
+        assert self.leave(error) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("the memory of this machine ran out\n  where: ")
+        assert "--set net.widths" in told
+        assert "fault in Foveal" not in told
 
     def test_those_who_ask_get_the_traceback(self, capsys, monkeypatch):
         monkeypatch.setenv("FOVEAL_DEBUG", "1")

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foveal.errors import PlanError
 from foveal.training.deadline import Deadline, Pace
+from foveal.verbs.prepare_run import check_room
 from toy import Toy, plan, train
 
 
@@ -148,3 +150,25 @@ def test_pace_forgets_the_far_past():
     for _ in range(100):
         pace.note(2.0, coarse=False)
     assert pace.seconds(0.0) == pytest.approx(2.0, rel=0.01)
+
+
+@pytest.mark.parametrize(("budget", "left", "training", "judging"), [
+    (None, 0, 1e9, 1e9), (20, 15, 5, 5), (20, 5, 6, 3.9), (1000, 900, 500, 449), (20, -1, 2, 2),
+])  # fmt: skip
+def test_a_budget_that_holds_the_least_is_taken(budget, left, training, judging):
+    check_room(budget, left, training, judging)
+
+
+def test_a_budget_that_cannot_be_kept_is_refused_before_anything_begins():
+    with pytest.raises(PlanError) as caught:
+        check_room(20.0, 4.0, 8.0, 2.0)
+    assert caught.value.what == (
+        "a budget of 20 s cannot hold this: 16 s went by before training, the fewest steps take "
+        "8.0 s and judging 2.0 s"
+    )
+    assert caught.value.where == "--budget"
+    assert caught.value.mend.startswith("give --budget 29s or more")
+    with pytest.raises(PlanError, match="--budget 1157s or more"):
+        check_room(1000.0, 900.0, 500.0, 451.0)
+    with pytest.raises(PlanError, match=r"0\.0 s went by"):
+        check_room(1.0, 2.0, 8.0, 2.0)

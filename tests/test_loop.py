@@ -13,18 +13,7 @@ from foveal.training.averaging import Average
 from foveal.training.checkpoint import load
 from foveal.training.deadline import Deadline
 from foveal.training.loop import _mix
-from toy import TASK, Net, Toy, fit, plan, shifted, train, weights
-
-
-def poisoned(when):
-    """A toy whose batches hold NaN where ``when(n)``, for the n-th batch that is made."""
-    made = [0]
-
-    def on_batch(epoch, number, x):
-        made[0] += 1
-        return x.float() * float("nan") if when(made[0]) else x
-
-    return Toy(on_batch)
+from toy import TASK, Net, Toy, fit, plan, poisoned, shifted, train, weights
 
 
 def finite(run):
@@ -224,3 +213,61 @@ def test_a_loss_is_shown_only_when_it_is_known(tmp_path):
     )
     assert "accuracy 0.500" in heard.said  # right behind a validation
     assert not any("loss 0.000" in said for said in heard.said)
+
+
+class Wide(Net):
+    """A net that has memory for so many samples at a time."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def forward(self, x, mask=None):
+        if self.training and len(x) > self.most:
+            torch.empty(1 << 62, dtype=torch.uint8)
+        return super().forward(x, mask)
+
+
+def test_where_memory_runs_out_a_batch_is_learned_in_parts(tmp_path):
+    _, history = train(tmp_path, plan(steps=20), net=Wide(5))
+    assert history.of("memory") == [
+        {"kind": "memory", "step": 0, "parts": 2},
+        {"kind": "memory", "step": 0, "parts": 4},
+    ]
+    assert history.steps == 20
+    assert history.score > 0.8
+    state = load(tmp_path / "checkpoint")
+    assert state.facts["parts"] == 4
+    assert finite(tmp_path)
+
+
+def test_parts_have_the_gradients_of_the_whole_batch(tmp_path):
+    """Without norms over the batch nothing but rounding differs."""
+
+    class Plain(Wide):
+        def __init__(self, most: int) -> None:
+            super().__init__(most)
+            self.body[1], self.body[4], self.drop = *[torch.nn.Identity()] * 2, torch.nn.Identity()
+
+    asked = plan(steps=8, optimiser="sgd", lr=0.05)
+    whole, _ = train(tmp_path / "whole", asked, net=Plain(16))
+    parts, history = train(tmp_path / "parts", asked, net=Plain(6))
+    assert len(history.of("memory")) == 2
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_where_not_even_two_samples_fit_it_says_so(tmp_path):
+    with pytest.raises(RunError) as caught:
+        train(tmp_path, plan(steps=4), net=Wide(1))
+    assert caught.value.what == "memory ran out with 2 samples in the network at a time"
+    assert "--set net.widths" in caught.value.mend
+
+
+def test_other_errors_of_a_network_are_not_taken_for_memory(tmp_path):
+    class Broken(Net):
+        def forward(self, x, mask=None):
+            raise RuntimeError("the sizes do not fit")
+
+    with pytest.raises(RuntimeError, match="the sizes do not fit"):
+        train(tmp_path, plan(steps=4), net=Broken())

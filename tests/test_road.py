@@ -14,7 +14,7 @@ from foveal.errors import DataError, PlanError, RunError
 from roads import CLASSES, KEYS, TINY, command, edits, folders, idx, save, shades, strict, zipped
 from roads import table as write_table
 
-FURTHER = {"details", "folds", "leaks", "optimism"}  # beside the keys that were promised
+FURTHER = {"details", "folds", "repeats", "leaks", "optimism"}  # beside the keys that were promised
 
 FILES = {
     *("card.json", "plan.json", "weights.safetensors", "history.jsonl", "report.json"),
@@ -111,7 +111,8 @@ class TestReport:
         for score in found["test"].values():
             assert score.keys() == {"value", "low", "high"}
             assert score["low"] <= score["value"] <= score["high"]
-        assert found["calibration"].keys() == {"ece", "ece_uncalibrated", "temperature"}
+        fitted = {"ece", "ece_uncalibrated", "temperature", "sets", "floor", "kept"}
+        assert found["calibration"].keys() == fitted
         wanted = {
             *("seconds", "samples_per_second", "peak_memory_mb", "macs_per_sample"),
             *("fraction_of_peak", "device", "threads", "precision"),

@@ -101,7 +101,7 @@ def test_verdict_of_a_network_that_adds_nothing():
     answers = answers_of(PETS, strength=1.5)
     share = report_of(PETS, answers=answers).test["accuracy"].value
     assert (
-        "adds nothing that this test can show"
+        "adds nothing that could be told from luck"
         in report_of(PETS, answers=answers, share=share).verdict
     )
 

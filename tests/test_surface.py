@@ -12,16 +12,8 @@ import foveal
 from foveal.cli import app
 
 VERBS = {
-    "look",
-    "plan",
-    "train",
-    "evaluate",
-    "audit",
-    "predict",
-    "enroll",
-    "identify",
-    "labels",
-    "demo",
+    *("look", "plan", "train", "evaluate", "compare", "audit", "predict"),
+    *("enroll", "identify", "labels", "demo"),
 }
 PYTHON_ONLY = {"fit", "load", "resume"}  # the command line resumes with `train --resume`
 NOUNS = {"Axis", "Grid", "Sample", "Card", "Plan", "Report", "Score", "Model"}

@@ -18,6 +18,7 @@ from foveal.training.deadline import Deadline
 from foveal.training.history import History
 from foveal.training.loop import fit
 from foveal.training.stop import Stop
+from foveal.training.together import ALONE, Together
 
 FIT = FitPart(
     optimiser="muon",
@@ -89,6 +90,17 @@ class Toy:
             yield Batch(self.on_batch(number, i, self.x[index]), self.y[index], index)
 
 
+def poisoned(when):
+    """A toy whose batches hold NaN where ``when(n)``, for the n-th batch that is made."""
+    made = [0]
+
+    def on_batch(epoch, number, x):
+        made[0] += 1
+        return x.float() * float("nan") if when(made[0]) else x
+
+    return Toy(on_batch)
+
+
 class Net(nn.Module):
     """Every kind of parameter there is: kernels, batch norm, dropout, a head."""
 
@@ -127,6 +139,7 @@ def train(
     stop: Stop | None = None,
     deadline: Deadline | None = None,
     on_validate=lambda: None,
+    together: Together = ALONE,
 ) -> tuple[Net, History]:
     toy, net = toy or Toy(), net or Net()
 
@@ -145,6 +158,7 @@ def train(
         deadline=deadline,
         resume=resume,
         stop=stop,
+        together=together,
     )
     return net, history
 

@@ -3,7 +3,8 @@
     model = foveal.fit("photos/", budget="5m")
     model.predict("new.jpg")
 
-The verbs `look`, `plan`, `train`, `evaluate`, `audit`, `predict`, `enroll`, `identify`, `labels`
+The verbs `look`, `plan`, `train`, `evaluate`, `compare`, `audit`, `predict`, `enroll`, `identify`,
+`labels`
 and `demo` are those of the command line.
 Nothing heavy is imported until a verb is used; layers live in `foveal.layers` and work in any
 PyTorch code; `foveal.sklearn` holds the scikit-learn estimator.
@@ -22,6 +23,7 @@ from .report import Report, Score
 
 if TYPE_CHECKING:
     from .verbs.audit import audit
+    from .verbs.compare import compare
     from .verbs.demo import demo
     from .verbs.evaluate import evaluate
     from .verbs.fit import fit
@@ -53,6 +55,7 @@ __all__ = [
     "Sample",
     "Score",
     "audit",
+    "compare",
     "demo",
     "enroll",
     "evaluate",
@@ -71,6 +74,7 @@ __all__ = [
 _LATE = {
     "Model": "model",
     "audit": "audit",
+    "compare": "compare",
     "demo": "demo",
     "enroll": "gallery",
     "evaluate": "evaluate",

@@ -14,12 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from .clock import process_began
-from .commands import audit, enroll, identify, labels
+from .commands import audit, compare, enroll, identify, labels
 from .doors import door, usage
 from .options import (
     Bad,
     Budget,
     Changes,
+    Coverage,
     Data,
     Epochs,
     Exclude,
@@ -27,12 +28,14 @@ from .options import (
     Group,
     Json,
     Relabel,
+    Repeats,
     Run,
     Seed,
     Symmetry,
     Target,
     Task,
     Test,
+    Unknown,
     edits_of,
     span_of,
 )
@@ -152,6 +155,7 @@ def train(
     budget: Budget = None,
     epochs: Epochs = None,
     folds: Folds = 0,
+    repeats: Repeats = 0,
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder of the new run.")] = None,
     seed: Seed = 0,
     symmetry: Symmetry = "auto",
@@ -168,7 +172,8 @@ def train(
     span, edits = span_of(budget, epochs), edits_of(changes)
     if (data is None) == (resume is None):
         raise usage("give DATA to train on, or --resume RUN to go on with a run; not both")
-    if resume is not None and (test, budget, epochs, out, changes, folds) != (None,) * 5 + (0,):
+    several = folds or repeats
+    if resume is not None and (test, budget, epochs, out, changes, several) != (None,) * 5 + (0,):
         raise usage("a resumed run keeps its own plan; give --resume RUN alone")
     with door(reuse_memory=True) as progress:
         from .tables import show_report
@@ -189,6 +194,7 @@ def train(
                 budget=span,
                 epochs=epochs,
                 folds=folds,
+                repeats=repeats,
                 out=out,
                 seed=seed,
                 symmetry=symmetry,
@@ -220,6 +226,8 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="OUT", help="FILE.jsonl, FILE.csv; FOLDER: masks, boxes.")
     ] = None,
+    coverage: Coverage = None,
+    unknown: Unknown = False,
     as_json: Json = False,
 ) -> None:
     """Answer for new files: one line each, with how sure that is."""
@@ -230,11 +238,14 @@ def predict(
         from .verbs.predict import stream
 
         folder = out if out is not None and not out.suffix else None
-        found, telling, plan = stream(run, inputs, folder=folder, progress=progress)
+        found, telling, plan = stream(
+            run, inputs, folder=folder, coverage=coverage, unknown=unknown, progress=progress
+        )
         out = out if folder is None else folder / "predictions.jsonl"
         give(found, telling, plan, out=out, as_json=as_json, progress=progress)
 
 
+app.command()(compare)
 app.command()(audit)
 app.command()(enroll)
 app.command()(identify)

@@ -1,4 +1,4 @@
-"""Commands that stand beside the road: audit, enroll and identify of a run, labels of data.
+"""Commands that stand beside the road: compare, audit, enroll, identify runs; labels of data.
 
 As in the command line's own file: arguments in, one verb called, words out.
 """
@@ -38,6 +38,22 @@ def audit(
             typer.echo(json.dumps(found.to_dict(), indent=1, allow_nan=False))
         else:
             show_audit(found)
+
+
+def compare(
+    run: Run,
+    other: Annotated[Path, typer.Argument(metavar="RUN", help="Another run of the same task.")],
+    as_json: Json = False,
+) -> None:
+    """Say whether one run is better than another, or whether that may be luck."""
+    with door() as progress:
+        from .verbs.compare import compare as verb
+
+        found = verb(run, other)
+        if as_json:  # ASCII only, as every document of the command line
+            typer.echo(json.dumps(found.to_dict(), indent=1, allow_nan=False))
+        else:
+            progress.say(found.verdict)
 
 
 def enroll(

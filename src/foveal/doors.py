@@ -7,11 +7,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 
 import typer
 
-from .errors import FovealError
+from .errors import DataError, FovealError, PlanError
 from .progress import Progress
 
 DONE, MISTAKE, INTERRUPTED = 0, 1, 130
@@ -31,14 +31,18 @@ def door(*, reuse_memory: bool = False) -> Iterator[Progress]:
     """
     from .bars import clean, progress
 
+    quiet = follows()
     if reuse_memory:
         from .memory import keep_freed
 
         keep_freed()
     try:
-        yield progress()
+        with _mute() if quiet else nullcontext():
+            yield progress()
     except FovealError as error:
-        _say(clean(str(error)))
+        # What befalls all processes is said by the first one.
+        if not quiet or isinstance(error, DataError | PlanError):
+            _say(clean(str(error)))
         raise typer.Exit(_code(error)) from None
     except KeyboardInterrupt:
         _say("stopped by Ctrl-C; a run that had started goes on with: foveal train --resume RUN")
@@ -56,6 +60,23 @@ def door(*, reuse_memory: bool = False) -> Iterator[Progress]:
     except Exception as error:
         _say(clean(_fault(error)))
         raise typer.Exit(MISTAKE) from None
+
+
+def follows() -> bool:
+    """Whether `torchrun` started this process to help another one, which alone speaks."""
+    started = {"WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return started and os.environ.get("RANK", "0") != "0"
+
+
+@contextmanager
+def _mute() -> Iterator[None]:
+    """Within it nothing that is printed goes anywhere."""
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
+        yield
 
 
 def _code(error: FovealError) -> int:
@@ -77,8 +98,20 @@ def _refused(error: OSError) -> FovealError:
 
 def _fault(error: Exception) -> str:
     """Our own fault, in the same three parts; the traceback only for those who ask."""
+    from .memory import ran_out
+
     if os.environ.get("FOVEAL_DEBUG") == "1":
         return "".join(traceback.format_exception(error))
+    if ran_out(error):
+        told = str(error).strip().partition("\n")[0][:200]
+        return str(
+            FovealError(
+                "the memory of this machine ran out",
+                where=told or "this command",
+                mend="close what else uses it, or give smaller samples or a smaller network "
+                "(--set data.size=..., --set net.widths=...)",
+            )
+        )
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = str(error).strip().partition("\n")[0][:300]
     return (

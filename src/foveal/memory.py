@@ -1,4 +1,4 @@
-"""Freed memory kept for the next step, so that training does not fault it in again and again."""
+"""Freed memory kept for the next step, and whether an error says that there is none left."""
 
 import ctypes
 import sys
@@ -29,3 +29,14 @@ def keep_freed() -> bool:
     # Older glibc refuses a threshold above 32 MB; then no block at all is mapped on its own.
     kept = mallopt(_MMAP_THRESHOLD, _MMAP_FROM) or mallopt(_MMAP_MAX, 0)
     return bool(kept and mallopt(_TRIM_THRESHOLD, _NEVER_TRIM))
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether this error says that memory ran out, of the machine or of a GPU.
+
+    Told by name, so that nothing heavy is loaded: PyTorch raises a RuntimeError of its own for a
+    GPU, and a plain one, with these words, where the processor's allocator failed.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)

@@ -43,7 +43,7 @@ Relabel = Annotated[
 Budget = Annotated[
     str | None,
     typer.Option(
-        help="Time for the whole command, with --folds for each fold: 90s, 10m, 1h30m.",
+        help="Time for the whole command; for each with --folds or --repeats: 90s, 10m, 1h30m.",
         metavar="TIME",
     ),
 ]
@@ -53,6 +53,10 @@ Folds = Annotated[
         metavar="K",
         help="Cross-validate: K runs, each judged on its own part and kept together as one model.",
     ),
+]
+Repeats = Annotated[
+    int,
+    typer.Option(metavar="K", help="Train K times with other seeds: how far chance moves scores."),
 ]
 Epochs = Annotated[
     float | None, typer.Option(metavar="N", help="Passes over the data, instead of a budget.")
@@ -65,6 +69,16 @@ Symmetry = Annotated[
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Edit the plan, e.g. net.dropout=0.1."),
+]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Sets of classes, or intervals, that hold the truth so often, e.g. 0.9.",
+    ),
+]
+Unknown = Annotated[
+    bool, typer.Option("--unknown", help="Say unknown of what is like nothing that was learned.")
 ]
 
 

@@ -29,7 +29,7 @@ class Report:
     fraction_of_peak, device, threads, precision.
     folds: of a cross-validation (evaluation/folds.py), "judged" among it: "out of fold" where
     ``test`` is of all answers that folds gave for their own parts, "test part" where it is of a
-    part that the data brought.
+    part that the data brought. repeats: of trainings with other seeds (evaluation/repeats.py).
     leaks: of a given test part of which samples were learned from, themselves or as copies:
     "count", "examples" (pairs of keys, tested and learned), "without": scores of the others.
     optimism: where samples belong together: "honest" and "random", what a simple model, "of",
@@ -48,6 +48,7 @@ class Report:
     doubts: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     folds: dict[str, Any] = field(default_factory=dict)
+    repeats: dict[str, Any] = field(default_factory=dict)
     leaks: dict[str, Any] = field(default_factory=dict)
     optimism: dict[str, Any] = field(default_factory=dict)
 

@@ -89,6 +89,10 @@ def show_report(report: Report) -> None:
         name: f"{score.value:.4f}   95 % interval {score.low:.4f} to {score.high:.4f}"
         for name, score in report.test.items()
     }
+    for name, mean in report.repeats.get("mean", {}).items():
+        band = report.repeats["band"][name]
+        told = f"{mean['mean']:.4f} ± {mean['spread']:.4f}   by chance of the seed up to {band:.4f}"
+        facts[f"{report.repeats['count']} seeds: {name}"] = told
     facts |= {f"baseline: {name}": f"{value:.4f}" for name, value in report.baselines.items()}
     used = " · ".join(
         f"{report.data[part]:,} {part}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..card import PARTS
 from ..errors import PlanError
 from .aims import Aims
-from .split import drawn_groups
+from .split import Split, drawn_groups
 from .survey import Survey
 
 TEST = PARTS.index("test")
@@ -90,6 +90,14 @@ def of_fold(survey: Survey, fold: NDArray[np.int64], number: int) -> Survey:
 def of_all(survey: Survey) -> Survey:
     """The survey with a given validation part among what is learned from."""
     return _with_parts(survey, np.where(survey.parts == TEST, TEST, 0).astype(np.int8))
+
+
+def of_parts(survey: Survey, drawn: Split) -> Survey:
+    """The survey with parts that are given, as ``drawn``: whatever the seed, they stay so."""
+    parts = np.full(len(survey.parts), AWAY, np.int8)
+    for part, rows in enumerate((drawn.train, drawn.validation, drawn.test)):
+        parts[rows] = part
+    return _with_parts(survey, parts)
 
 
 def _with_parts(survey: Survey, parts: NDArray[np.int8]) -> Survey:

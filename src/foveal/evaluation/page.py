@@ -11,7 +11,7 @@ from ..record import write_bytes
 from ..report import Report
 from ..tasks import Task
 from .page_parts import making, opening
-from .page_parts.folds import folds
+from .page_parts.folds import folds, repeats
 
 # Even a name that slipped through unescaped could load nothing and run nothing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'"
@@ -33,6 +33,7 @@ def page(report: Report, card: Card, plan: Plan, task: Task) -> str:
         opening.scores(report, figures) if judged else "",
         opening.worth(report, figures) if judged else "",
         folds(report, figures) if judged else "",
+        repeats(report, figures) if judged else "",
         opening.data(report, card, figures),
         *(task.telling.sections(report) if judged else ()),
         making.training(report, figures.get(task.judging.best)),

@@ -1,6 +1,7 @@
 """Normalisation over the batch, over groups of channels or over all channels of a cell. Each
 takes a mask, and padding never changes what real cells become."""
 
+from collections.abc import Callable
 from math import gcd
 from typing import Literal, TypeAlias
 
@@ -25,6 +26,9 @@ class BatchNorm(nn.Module):
         channels: C. momentum: share of a new batch in the running means. eps: added to the
             variance.
 
+    sums: where several processes hold parts of one batch, what makes ``(n,)`` numbers of this
+    part their sum over all parts, with gradients; None where a batch is in one place.
+
     Shapes: ``(B, C, *S) -> (B, C, *S)``, mask ``(B, 1, *S)``; padding comes out as 0.
     Raises: PlanError in training when each channel has a single value.
     Source: Ioffe and Szegedy, arXiv:1502.03167, algorithm 1.
@@ -37,12 +41,15 @@ class BatchNorm(nn.Module):
         super().__init__()
         self.channels = axes.count(channels, name="channels", where="BatchNorm")
         self.momentum, self.eps = momentum, eps
+        self.sums: Callable[[Tensor], Tensor] | None = None
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None and self.training and self.sums is not None:
+            mask = x.new_ones(()).expand(len(x), 1, *x.shape[2:])
         if mask is not None:
             return self._masked(x, mask)
         if self.training and x.numel() == x.shape[1]:
@@ -69,14 +76,20 @@ class BatchNorm(nn.Module):
         values = hide(x, mask).to(exact)
         mean, var = self.running_mean, self.running_var
         if self.training:
-            around = [0, *range(2, x.ndim)]
-            cells = mask.sum(dtype=exact).clamp_min(1)
-            mean = values.sum(around) / cells
-            var = hide((values - _wide(mean, x)) ** 2, mask).sum(around) / cells
+            around, cells = [0, *range(2, x.ndim)], mask.sum(dtype=exact)
+            total = self._all(torch.cat([values.sum(around), cells.view(1)]))
+            cells = total[-1].detach().clamp_min(1)
+            mean = total[:-1] / cells
+            squares = hide((values - _wide(mean, x)) ** 2, mask).sum(around)
+            var = self._all(squares) / cells
             self._remember(mean, var * cells / (cells - 1).clamp_min(1))
         gain = self.weight * (var + self.eps).rsqrt()
         out = (values - _wide(mean, x)) * _wide(gain, x) + _wide(self.bias, x)
         return hide(out.to(x.dtype), mask)
+
+    def _all(self, numbers: Tensor) -> Tensor:
+        """Numbers of this part of the batch as those of the whole."""
+        return numbers if self.sums is None else self.sums(numbers)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, var: Tensor) -> None:

@@ -103,3 +103,20 @@ def paired(
     shares = np.array([won + 0.5, lost + 0.5, count - won - lost + 1.0])
     drawn = np.random.default_rng(seed).multinomial(count, shares / shares.sum(), size=replicates)
     return percentile((won - lost) / count, (drawn[:, 0] - drawn[:, 1]) / count)
+
+
+def student(freedom: int) -> float:
+    """By how many standard errors, told from few values, 95 of 100 lie from the truth at most.
+
+    freedom: values less what was fitted to them. Source: Student, "The Probable Error of a Mean",
+        1908.
+    """
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
+
+
+def paired_mean(gap: NDArray[np.float64], *, replicates: int = 2000, seed: int = 0) -> Score:
+    """The mean of differences ``(N,)`` seen on the same rows, with its interval."""
+    rows = resamples(np.zeros(len(gap), np.int64), replicates, seed)
+    return percentile(float(gap.mean()), np.concatenate([w @ gap for w in rows]) / len(gap))

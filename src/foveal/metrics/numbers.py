@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..report import Score
-from .intervals import percentile, resamples
+from .intervals import paired_mean, percentile, resamples
 
 Table = NDArray[np.float64]  # (N, K): a row per sample, a column per number
 
@@ -100,9 +100,7 @@ def less_error(
 
     Above 0 we are better.
     """
-    gap = theirs - ours
-    rows = resamples(np.zeros(len(gap), np.int64), replicates, seed)
-    return percentile(float(gap.mean()), np.concatenate([w @ gap for w in rows]) / len(gap))
+    return paired_mean(theirs - ours, replicates=replicates, seed=seed)
 
 
 def half_widths(errors: Table, coverage: float = 0.9) -> list[float | None]:

@@ -75,6 +75,8 @@ class Judging:
             says of the learned ones (a gallery)? None where never.
         floor: calibration, identities in a gallery -> the score from which on a name is said;
             None where answers are no vectors to compare.
+        each: raw, target, plan -> ``(N,)``, whose mean is the main score; None where that is no
+            mean over samples.
         rows: the key of ``Judged.details`` with a row per class or number: its "name", and
             figures, each with "value" or as it is.
     """
@@ -89,7 +91,19 @@ class Judging:
     baselines: Callable[[Question, Plan], tuple[Baseline, ...]]
     recalls: Callable[[NDArray[Any], NDArray[Any]], bool] | None = None
     floor: Callable[[Calibration, int], float | None] | None = None
+    each: Callable[[NDArray[np.float32], NDArray[Any], Plan], NDArray[Any]] | None = None
     rows: str = "per_class"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What ``answers`` needs to say more than it does unasked.
+
+    calibration: what was fitted, and what was asked for. columns: more of a csv file.
+    """
+
+    calibration: Calibration
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,9 @@ class Telling:
         dots: what the filled ones of a hundred dots are; "" where ``main`` is no share of samples.
         sections: report -> sections of the page between data and training, as safe HTML.
         terms: words to explain, with their explanations.
+        asked: calibration, how often an answer must hold the truth or None, whether what is
+            unknown must be told -> that which ``answers`` takes then. Raises: RunError where it
+            cannot be had. None where answers of the task have neither.
     """
 
     answers: Callable[[NDArray[np.float64], Plan, Calibration], list[dict[str, Any]]]
@@ -115,6 +132,7 @@ class Telling:
     dots: str
     sections: Callable[[Report], list[str]]
     terms: tuple[tuple[str, str], ...]
+    asked: Callable[[Calibration, float | None, bool], Asked] | None = None
 
 
 @dataclass(frozen=True, slots=True)

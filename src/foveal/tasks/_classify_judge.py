@@ -23,9 +23,10 @@ from ..metrics.intervals import paired, wilson
 from ..plan import Plan
 from ..report import Score
 from . import Answers, Calibration, Judged
+from . import _classify_sets as sets
 from ._classify_tables import confusion_table, per_class, top_confusions
 from ._mistakes import mistakes
-from ._worth import best_of, gained, worth
+from ._worth import compared, worth
 from ._worth import listed as baselines_listed
 
 FEW = 20  # rows of a class under which its own figures say little
@@ -49,8 +50,9 @@ def quick(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> dict[st
 
 
 def calibrate(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> dict[str, Any]:
-    """The temperature by which raw answers are divided."""
-    return {"temperature": fit_temperature(raw, target)}
+    """The temperature by which raw answers are divided, limits for sets, a floor for unknowns."""
+    temperature = fit_temperature(raw, target)
+    return {"temperature": temperature, **sets.fit(softmax(raw, temperature), target)}
 
 
 def judge(
@@ -68,12 +70,15 @@ def judge(
         "ece": calibration_error(probabilities.max(1), right),
         "ece_uncalibrated": calibration_error(before.max(1), right),
         "temperature": temperature,
+        **{key: calibration[key] for key in ("sets", "floor", "kept") if key in calibration},
     }
     details = _details(plan, test, probabilities)
+    details |= sets.judge(probabilities, test.target, plan.classes, calibration)
     details["baselines"] = baselines_listed(baselines)
     details["gain"] = _gain(right, test.target, baselines, plan.seed)
     verdict = _verdict(scores, details, known, test.noun)
-    return Judged(scores, known, details, verdict, _doubts(details["per_class"], scores, test.noun))
+    doubts = _doubts(details["per_class"], scores, test.noun) + sets.doubts(details)
+    return Judged(scores, known, details, verdict, doubts)
 
 
 def _details(plan: Plan, test: Answers, probabilities: NDArray[np.float64]) -> dict[str, Any]:
@@ -96,10 +101,11 @@ def _gain(
     right: NDArray[np.bool_], labels: NDArray[np.int64], baselines: Sequence[Baseline], seed: int
 ) -> dict[str, Any]:
     """How much is added over the best baseline; empty when there is none."""
-    if not baselines or not len(right):
+    if not len(right):
         return {}
-    best = best_of(baselines, FIGURES["accuracy"])
-    return gained(best, paired(right, best.said == labels, seed=seed))
+    return compared(
+        baselines, FIGURES["accuracy"], lambda b: paired(right, b.said == labels, seed=seed)
+    )
 
 
 def _verdict(

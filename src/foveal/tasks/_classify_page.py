@@ -9,6 +9,7 @@ from ..drawing.charts import bar, reliability_diagram
 from ..drawing.markup import between, details, esc, name, section, shown, table
 from ..drawing.words import count, percent
 from ..report import Report
+from . import _classify_sets as sets
 
 SHOWN = 25  # classes listed at once
 NOTED = 8  # confusions told in words
@@ -50,7 +51,8 @@ def headline(report: Report) -> str:
 
 def sections(report: Report) -> list[str]:
     """Where the answers are right and wrong."""
-    return [confusions(report), classes(report), confidence(report), mistakes(report)]
+    found = [confusions(report), classes(report), confidence(report), sets.page(report)]
+    return [*found, mistakes(report)]
 
 
 def confusions(report: Report) -> str:

@@ -17,7 +17,7 @@ from ..metrics.calibration import calibration_error, fit_slopes, reliability
 from ..plan import Plan
 from ..report import Score
 from . import Answers, Calibration, Judged
-from ._worth import best_of, gained, worth
+from ._worth import compared, worth
 from ._worth import listed as baselines_listed
 
 ENOUGH = 10  # positives from which a class chooses its own threshold
@@ -85,12 +85,12 @@ def judge(
     details["reliability"] = reliability(likely.ravel(), truth.ravel())
     details["worst"] = _worst(truth, said, likely, plan, test)
     details["wrong"] = int((said != truth).any(1).sum())
-    if baselines:
-        best = best_of(baselines, FIGURES["map_macro"])
-        gain = scores_of.more_precision(
-            truth, likely, best.said, replicates=plan.judge.bootstrap, seed=plan.seed
-        )
-        details["gain"] = gained(best, gain)
+    draws = {"replicates": plan.judge.bootstrap, "seed": plan.seed}
+    details["gain"] = compared(
+        baselines,
+        FIGURES["map_macro"],
+        lambda b: scores_of.more_precision(truth, likely, b.said, **draws),
+    )
     verdict = _verdict(scores, details, known, test.noun)
     return Judged(scores, known, details, verdict, _doubts(details["per_label"], test.noun))
 

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from ..baselines import Baseline, Question
 from ..baselines import models as simple
 from ..drawing.words import Figure, count, percent, plain
+from ..errors import RunError
+from ..metrics import conformal
 from ..metrics import numbers as scores_of
 from ..metrics.intervals import wilson
 from ..plan import Plan
 from ..report import Score
-from . import Answers, Calibration, Judged
+from . import Answers, Asked, Calibration, Judged
 from ._numbers import centre, spread
-from ._worth import best_of, gained, listed, worth
+from ._worth import compared, listed, worth
 
 COVERAGE = 0.9
 FEW = 50  # test rows under which every figure is loose
@@ -43,9 +45,32 @@ def quick(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> dict[st
 
 
 def calibrate(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> dict[str, Any]:
-    """Half widths of the intervals that hold the truth in 90 of 100 cases, by number."""
+    """Half widths of the intervals that hold the truth in 90 of 100 cases, by number; and for
+    every other share that `predict` may be asked for."""
     errors = (raw.astype(np.float64) - target) * spread(plan)
-    return {"coverage": COVERAGE, "half_width": scores_of.half_widths(errors, COVERAGE)}
+    widths = scores_of.half_widths(errors, COVERAGE)
+    return {"coverage": COVERAGE, "half_width": widths, "widths": conformal.fit_widths(errors)}
+
+
+def asked(calibration: Calibration, coverage: float | None, unknown: bool) -> Asked:
+    """Half widths for another coverage. Raises: RunError where they cannot be had."""
+    if unknown:
+        raise RunError(
+            "what is unknown cannot be told of numbers",
+            where="--unknown",
+            mend="leave it out; a wide interval (--coverage 0.95) says how little is known",
+        )
+    widths: Sequence[float | None] = [None]
+    if coverage is not None and "widths" in calibration:
+        widths = conformal.by_level(calibration["widths"], coverage)
+    if coverage is None or None not in widths:
+        return Asked(calibration if coverage is None else {**calibration, "half_width": widths})
+    raise RunError(
+        f"intervals that hold the truth in {100 * coverage:g} of 100 cases cannot be given",
+        where="--coverage",
+        mend=f"train again with at least {scores_of.needed(coverage)} samples in the validation "
+        "part, or ask for less",
+    )
 
 
 def judge(
@@ -58,6 +83,7 @@ def judge(
     )
     widths = calibration.get("half_width") or [None] * len(plan.numbers)
     known = {"coverage": COVERAGE, "half_width": widths, "covered": _covered(true - said, widths)}
+    known |= {"widths": calibration["widths"]} if "widths" in calibration else {}
     details: dict[str, Any] = {"baselines": listed(baselines), "gain": {}, "numbers": []}
     if found is None:
         verdict = [f"No test {test.noun} with a known number, so nothing can be said."]
@@ -70,11 +96,14 @@ def judge(
     ]
     details["scatter"] = _scatter(true, said, plan)
     details["worst"] = _worst(true, said, plan, test)
-    if baselines:
-        best = best_of(baselines, FIGURES["mae"])
-        ours, theirs = (_error(values, test.target, plan) for values in (test.raw, best.said))
-        gain = scores_of.less_error(ours, theirs, replicates=plan.judge.bootstrap, seed=plan.seed)
-        details["gain"] = gained(best, gain)
+    ours, draws = error_of(test.raw, test.target, plan), plan.judge.bootstrap
+    details["gain"] = compared(
+        baselines,
+        FIGURES["mae"],
+        lambda b: scores_of.less_error(
+            ours, error_of(b.said, test.target, plan), replicates=draws, seed=plan.seed
+        ),
+    )
     verdict = _verdict(scores, details, known, plan, test.noun)
     return Judged(scores, known, details, verdict, _doubts(len(true), widths, test.noun))
 
@@ -86,7 +115,7 @@ def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:
         return ()
 
     def answered(name: str, title: str, called: str, words: str, said: NDArray[Any]) -> Baseline:
-        errors = _error(said, truth, plan)
+        errors = error_of(said, truth, plan)
         score = scores_of.less_error(np.zeros(len(errors)), errors, seed=plan.seed)
         return Baseline(name, title, called, words, score, said)
 
@@ -129,7 +158,7 @@ def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:
     return tuple(found)
 
 
-def _error(said: NDArray[Any], target: NDArray[Any], plan: Plan) -> NDArray[np.float64]:
+def error_of(said: NDArray[Any], target: NDArray[Any], plan: Plan) -> NDArray[np.float64]:
     """Absolute error of each row (N,) from standardised numbers, as the main figure has it."""
     gap = np.abs(said.astype(np.float64) - target) * (spread(plan) / _scale(plan))
     return np.asarray(gap.mean(1))

@@ -19,6 +19,7 @@ from ..networks.ensemble import log_mean
 from ..networks.head import planned_head
 from ..plan import Plan
 from . import Calibration, Judging, Task, Telling
+from . import _classify_sets as sets
 from ._classify_judge import FIGURES, baselines, calibrate, judge, quick
 from ._classify_page import TERMS, headline, sections
 from ._imbalance import of_classes, weighed
@@ -111,9 +112,10 @@ def ideal(target: Tensor, plan: Plan) -> Tensor:
 def answers(
     done: NDArray[np.float64], plan: Plan, calibration: Calibration
 ) -> list[dict[str, Any]]:
-    """``{"label", "probability", "probabilities"}`` of each sample."""
+    """``{"label", "probability", "probabilities"}`` of each sample; see _classify_sets.py for
+    what may be asked for besides."""
     best = done.argmax(1)
-    return [
+    found: list[dict[str, Any]] = [
         {
             "label": plan.classes[top],
             "probability": round(float(row[top]), 6),
@@ -123,6 +125,7 @@ def answers(
         }
         for top, row in zip(best.tolist(), done, strict=True)
     ]
+    return sets.answered(found, done, plan.classes, calibration)
 
 
 def columns(plan: Plan) -> tuple[str, ...]:
@@ -133,12 +136,13 @@ def columns(plan: Plan) -> tuple[str, ...]:
 def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
     """The answer's cells by column."""
     each = answer.get("probabilities", {})
-    return {**answer, **{f"p({name})": p for name, p in each.items()}}
+    cells = {**answer, **{f"p({name})": p for name, p in each.items()}}
+    return {**cells, "set": "; ".join(answer.get("set", ()))}
 
 
 def line(answer: Mapping[str, Any]) -> str:
-    """Label and probability."""
-    return f"{answer['label']}  {answer['probability']:.4f}"
+    """Label and probability, and what was asked for besides."""
+    return f"{answer['label']}  {answer['probability']:.4f}{sets.told(answer)}"
 
 
 def shades(rank: int) -> list[Sample]:
@@ -183,6 +187,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        each=lambda raw, target, plan: raw.argmax(1) == target,
     ),
     telling=Telling(
         answers=answers,
@@ -193,6 +198,7 @@ TASK = Task(
         dots="named rightly",
         sections=sections,
         terms=TERMS,
+        asked=sets.asked,
     ),
     joined=joined,
 )

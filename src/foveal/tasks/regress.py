@@ -21,7 +21,7 @@ from . import Calibration, Judging, Task, Telling
 from ._luck import of_explained
 from ._numbers import centre, spread
 from ._numbers import flat as flat_numbers
-from ._regress_judge import FIGURES, baselines, calibrate, judge, quick
+from ._regress_judge import FIGURES, asked, baselines, calibrate, error_of, judge, quick
 from ._regress_page import TERMS, headline, sections
 
 
@@ -105,8 +105,8 @@ def answers(
 ) -> list[dict[str, Any]]:
     """``{"numbers", "low", "high"}`` of each sample, each by name.
 
-    ``low`` and ``high`` hold the truth in 90 of 100 cases; they are absent where the validation
-    part was too small to tell how wide that is.
+    ``low`` and ``high`` hold the truth in 90 of 100 cases, or in as many as were asked for; they
+    are absent where the validation part was too small to tell how wide that is.
     """
     names = [n.name for n in plan.numbers]
     widths = calibration.get("half_width") or [None] * len(names)
@@ -190,6 +190,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        each=error_of,
         rows="numbers",
     ),
     telling=Telling(
@@ -201,6 +202,7 @@ TASK = Task(
         dots="",
         sections=sections,
         terms=TERMS,
+        asked=asked,
     ),
     joined=lambda raws, plan, calibration: raws.mean(0),
 )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from math import ceil, prod
+from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -17,45 +16,21 @@ from ..errors import RunError
 from ..grid import Batch
 from ..plan import Plan
 from ..progress import Progress
-from ..record import write_bytes
 from ..tasks import Task
 from . import checkpoint, history
 from .averaging import Average
 from .checkpoint import State
 from .deadline import TOLERANCE, Deadline, Pace
+from .faults import halved, hopeless, sound, spoiled
 from .history import History
 from .optimiser import build_optimiser
-from .schedule import advance
+from .position import Position
+from .schedule import advance, between
+from .together import ALONE, Together
 
 FAULTS = 3  # non-finite steps that are skipped before the run is set back, then stopped
 CALM = 100  # sound steps after which a halved rate is doubled again
-BAD_BATCH = "bad_batch.safetensors"
 SHARE = 0.05  # of the time, at most, for validations under a deadline
-
-
-@dataclass(slots=True)
-class Position:
-    """All that changes from step to step beside tensors; part of every checkpoint.
-
-    brake: factor on the rate, halved by faults. seconds, training: of all sittings, the latter
-    without validations and saves. samples: seen so far.
-    """
-
-    step: int
-    total: int
-    progress: float = 0.0
-    brake: float = 1.0
-    faults: int = 0
-    calm: int = 0
-    rewound: bool = False
-    seconds: float = 0.0
-    training: float = 0.0
-    samples: int = 0
-    validated: int = 0
-    score: float | None = None
-    best: float | None = None
-    best_step: int = 0
-    length: int = 0  # of history.jsonl
 
 
 class Journey:
@@ -71,7 +46,9 @@ class Journey:
         per_epoch: int,
         deadline: Deadline | None,
         progress: Progress,
+        together: Together = ALONE,
     ) -> None:
+        self.together, self.stopping = together, False
         self.network, self.task, self.validate, self.plan = network, task, validate, plan
         self.truth = truth_of(task.target)
         self.run, self.per_epoch, self.deadline, self.progress = run, per_epoch, deadline, progress
@@ -84,8 +61,7 @@ class Journey:
         self.pace = Pace(share=self.coarse_cost)
         self.clock = time.monotonic if deadline is None else deadline.clock
         self.began = self.lap = self.checked = self.saved = self.told = self.clock()
-        self.checked_step = 0
-        self.save_seconds = self.validating = 0.0
+        self.checked_step, self.save_seconds, self.validating = 0, 0.0, 0.0
         self.validation_seconds: float | None = None  # not known yet
         self.loss, self.losses, self.rate = 0.0, 0, 0.0
         self.pending: State | None = None
@@ -99,20 +75,20 @@ class Journey:
 
     def begin(self, resume: bool) -> None:
         """Stand at the checkpoint, or at the start with a first checkpoint made."""
-        self.run.mkdir(parents=True, exist_ok=True)
-        if resume and self._restore():
+        if not self.together.leads:
+            self._align()
+        elif resume and self._restore():
             history.cut(self.run, self.at.length)
             checkpoint.sweep(self.folder)
         else:
+            self.run.mkdir(parents=True, exist_ok=True)
             checkpoint.clear(self.folder)
             history.cut(self.run, 0)
             self._tell("start", steps=self.at.total, per_epoch=self.per_epoch, seed=self.plan.seed)
+            self._align()
             self.save()
-        # About every pass; every tenth of a run of few passes, at most fifty times in all.
-        passes = self.at.total / self.per_epoch
-        every = self.per_epoch * ceil(passes / 50) if passes >= 5 else self.at.total / 10
-        self.interval = max(1, round(every))
-        if self.task.start is not None and not self.at.step:
+        self.interval = between(self.at.total, self.per_epoch)
+        if self.task.start is not None and not self.at.step and self.together.leads:
             self._validate()  # first weights that know something may be the best ones
         self.network.train()
         self.lap = self.saved = self.clock()
@@ -138,8 +114,8 @@ class Journey:
         Raises: RunError, with the batch saved, when going back did not help.
         """
         at = self.at
-        for buffer, sound in zip(self.buffers, self.shadow, strict=True):
-            buffer.copy_(sound)  # batch statistics have already seen the bad batch
+        for buffer, kept in zip(self.buffers, self.shadow, strict=True):
+            buffer.copy_(kept)  # batch statistics have already seen the bad batch
         at.faults, at.brake, at.calm = at.faults + 1, at.brake / 2, 0
         self._tell("fault", step=at.step, brake=at.brake)
         if at.faults <= FAULTS:
@@ -147,21 +123,31 @@ class Journey:
             return
         step, brake, again = at.step, at.brake, at.rewound
         if again or not self._restore():
-            raise self._hopeless(batch, step)
+            raise hopeless(self.run, batch, step)
         self.at.brake, self.at.rewound, self.at.faults = brake, True, 0
         self._tell("rewind", step=step, to=self.at.step)
 
-    def border(self) -> None:
-        """Between two steps: plan anew, validate and save where it is time to."""
+    def border(self, asked: bool = False) -> None:
+        """Between two steps: plan anew, validate and save where it is time to.
+
+        asked: whether this process was asked to stop; of several the first one decides.
+        """
         at, now = self.at, self.clock()
+        if not self.together.leads:
+            found = self.together.told({})
+            at.total, self.stopping = int(found["total"]), bool(found["stop"])
+            return
         self._replan(now)
+        self.stopping = self.together.told({"total": at.total, "stop": asked})["stop"]
         validated = False
         if at.step >= at.total or (at.step - at.validated >= self.interval and self._may(now)):
             self._validate()
             validated = True
         since = self.clock() - self.saved
-        if since > 20 * self.save_seconds and (validated or since > 30):
-            self.save()
+        due = since > 20 * self.save_seconds and (validated or since > 30)
+        if due and not self.save() and self.together.alone and not at.rewound and self._restore():
+            self.at.rewound = True
+            self._tell("rewind", step=at.step, to=self.at.step)
         if now - self.told > 0.25:
             self.told = now
             # Right after a validation no step has been made yet, and nothing is known of the loss.
@@ -172,25 +158,40 @@ class Journey:
 
     def end(self) -> History:
         """Save the finished state, leave the final weights in the network, tell the story."""
-        if self.at.validated != self.at.step:
-            self._validate()
-        self.save()
+        if self.together.leads:
+            if self.at.validated != self.at.step:
+                self._validate()
+            if not self.save():
+                raise spoiled(self.run, self.at.step)
         self.average.settle()
         self.network.eval()
         return history.summary(self.run, asdict(self.at))
 
-    def save(self) -> None:
-        """A checkpoint of this moment, and of the best weights when they are new."""
+    def squeeze(self, samples: int) -> None:
+        """Memory ran out: the same batch in more parts from now on, and written down."""
+        for buffer, kept in zip(self.buffers, self.shadow, strict=True):
+            buffer.copy_(kept)
+        self.at.parts = halved(self.at.parts, samples)
+        self._tell("memory", step=self.at.step, parts=self.at.parts)
+
+    def save(self) -> bool:
+        """A checkpoint of this moment, and of the best weights when they are new.
+
+        False, and the last one stays, where a weight is not finite: the next step will see that.
+        """
         began = self.clock()
         at = self.at
         at.seconds, self.began = at.seconds + began - self.began, began
         tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
         tensors |= {f"optimiser.{n}": t for n, t in self.optimiser.state().items()}
         tensors |= {f"average.{n}": t for n, t in self.average.state().items()}
-        checkpoint.save(self.folder, State(at.step, tensors, asdict(at)), self.pending)
-        self.pending = None
+        whole = sound(tensors.values())
+        if whole:
+            checkpoint.save(self.folder, State(at.step, tensors, asdict(at)), self.pending)
+            self.pending = None
         self.saved = self.clock()
         self.save_seconds = self.saved - began
+        return whole
 
     def _forward(self) -> None:
         """One step further, and what it took."""
@@ -260,11 +261,14 @@ class Journey:
         self.loss, self.losses = 0.0, 0
 
     def _tell(self, kind: str, **facts: Any) -> None:
-        self.at.length = history.append(self.run, {"kind": kind, **facts})
+        if self.together.leads:
+            self.at.length = history.append(self.run, {"kind": kind, **facts})
 
     @torch.no_grad()
     def _restore(self) -> bool:
         """Take over the newest checkpoint; False when there is none."""
+        if not self.together.leads:
+            return self._align()
         state = checkpoint.load(self.folder)
         if state is None:
             return False
@@ -279,21 +283,17 @@ class Journey:
                 where=str(self.folder),
                 mend="resume with the plan.json the run was started with",
             ) from error
-        self.pending = None
-        self.began = self.clock()
-        for sound, buffer in zip(self.shadow, self.buffers, strict=True):
-            sound.copy_(buffer)
-        return True
+        return self._align()
 
-    def _hopeless(self, batch: Batch, step: int) -> RunError:
-        parts = {"x": batch.x, "y": batch.y, "index": batch.index}
-        found = {n: t.contiguous() for n, t in parts.items() if t is not None}
-        write_bytes(self.run / BAD_BATCH, safetensors.torch.save(found))
-        return RunError(
-            f"loss or gradient was not finite at step {step}, again and again",
-            where=f"samples saved in {self.run / BAD_BATCH}",
-            mend="look for odd values in them, or train with a lower rate (--set fit.lr=...)",
-        )
+    def _align(self) -> bool:
+        """Stand where the first process stands, to the last bit."""
+        self.at = Position(**self.together.told(asdict(self.at)))
+        states = (self.network.state_dict(), self.optimiser.state(), self.average.state())
+        self.together.alike(tensor for state in states for tensor in state.values())
+        self.pending, self.began = None, self.clock()
+        for kept, buffer in zip(self.shadow, self.buffers, strict=True):
+            kept.copy_(buffer)
+        return True
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from ..datasets.batches import Batches
 from ..grid import Batch
 from ..layers import channels_last, kernels_channels_last, tiled
 from ..layers.resample import resize
+from ..memory import ran_out
 from ..networks.ensemble import each
 from ..plan import Plan
 from ..progress import SILENT, Progress
@@ -23,6 +24,7 @@ from .history import History
 from .journey import Journey
 from .schedule import middle_rate
 from .stop import Stop, interrupted
+from .together import ALONE, Together
 
 Augment = Callable[..., Tensor]
 Validate = Callable[[nn.Module], dict[str, float]]
@@ -41,6 +43,7 @@ def fit(
     resume: bool = False,
     stop: Stop | None = None,
     progress: Progress = SILENT,
+    together: Together = ALONE,
 ) -> History:
     """Fit ``network`` in place; it ends with the last weights (their mean when averaged).
 
@@ -56,6 +59,7 @@ def fit(
         run: folder that takes ``history.jsonl`` and ``checkpoint/``.
         deadline: None to make exactly ``plan.fit.steps`` steps.
         resume: go on from the checkpoint in ``run``; without one, start anew.
+        together: the processes that train this network; see training/together.py.
 
     Raises: Interrupted when ``stop`` was asked, after saving. RunError when the loss stays
         non-finite, when the checkpoint is damaged or does not fit, or the disk is full.
@@ -66,7 +70,10 @@ def fit(
         kernels_channels_last(network)
     if plan.fit.winograd:
         tiled(network)
-    journey = Journey(network, task, validate, plan, run, len(batches), deadline, progress)
+    together.synchronise(network)
+    journey = Journey(
+        network, task, validate, plan, run, len(batches), deadline, progress, together
+    )
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         progress.bar("training", 1000) as tick,
@@ -74,11 +81,14 @@ def fit(
         journey.begin(resume)
         shown = 0
         for epoch, batch in _walk(journey, batches):
-            if stop is not None and stop.asked:
-                journey.save()
-                raise interrupted(stop.reason, journey.at.step, journey.at.total, run)
+            asked = stop is not None and stop.asked
+            if journey.stopping or (asked and together.alone):
+                if together.leads:
+                    journey.save()
+                assert stop is not None, "who hears has told the others"
+                raise interrupted(stop.reason or "a signal", journey.at.step, journey.at.total, run)
             _step(journey, batch, epoch, augment)
-            journey.border()
+            journey.border(asked)
             done = int(1000 * journey.at.progress)
             tick(done - shown)
             shown = done
@@ -99,7 +109,7 @@ def _walk(journey: Journey, batches: Batches) -> Iterator[tuple[int, Batch]]:
 def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
     """One optimiser step, or a skipped one when loss or gradient is not finite."""
     at, plan, optimiser = journey.at, journey.plan, journey.optimiser
-    generator = _chance(plan.seed, at.step, journey.device)
+    generator = _chance(plan.seed, at.step, journey)
     assert batch.y is not None, "training batches carry targets"
     x, y = (part.to(journey.device, non_blocking=True) for part in (batch.x, batch.y))
     mask = None if batch.mask is None else batch.mask.to(journey.device, non_blocking=True)
@@ -119,13 +129,8 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
         mask = None if mask is None else (_coarse(mask, plan.fit.coarse_size) > 0.5).to(mask.dtype)
     if plan.fit.channels_last:
         x = channels_last(x)
-    half = plan.fit.precision == "bf16"
-    with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):
-        raws = each(journey.network, x, mask)
-    # A sum, not a mean: each of several networks learns as it would alone.
-    loss = torch.stack([journey.task.loss(raw.float(), y, mask, plan) for raw in raws]).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
-    value, *lengths = _lengths(loss / len(raws), optimiser.gradients())
+    loss = _loss(journey, x, y, mask)
+    value, *lengths = _lengths(loss, optimiser.gradients())
     rate = middle_rate(at.progress, at.total - at.step, plan.fit.warmup)
     if isfinite(value) and all(map(isfinite, lengths)):
         optimiser.step(rate * at.brake)
@@ -136,13 +141,52 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
         journey.fault(batch)
 
 
-def _chance(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """A generator for the step, and torch's own (for dropout) set alike."""
+def _loss(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+    """The loss of the batch, with its gradients; in parts where memory does not hold it whole."""
+    while True:
+        try:
+            return _in_parts(journey, x, y, mask)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error) or not journey.together.alone:
+                raise
+        # Out of the handler: the error holds on to all that was computed.
+        journey.optimiser.clear()
+        journey.squeeze(len(x))
+        if journey.device.type == "cuda":
+            torch.cuda.empty_cache()
+        _chance(journey.plan.seed, journey.at.step, journey)
+
+
+def _in_parts(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+    """Each part weighs by its samples, so gradients are those of a mean over the batch."""
+    together, plan, count = journey.together, journey.plan, journey.at.parts
+    half = plan.fit.precision == "bf16"
+    pieces = x.tensor_split(count), y.tensor_split(count)
+    masks = [None] * count if mask is None else mask.tensor_split(count)
+    total = torch.zeros((), device=journey.device)
+    for some, target, hidden in zip(*pieces, masks, strict=True):
+        own = together.share(len(some))
+        with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):
+            raws = each(journey.network, some[own], None if hidden is None else hidden[own])
+        whole = [together.whole(raw.float(), len(some)) for raw in raws]
+        # A sum, not a mean: each of several networks learns as it would alone.
+        loss = torch.stack([journey.task.loss(raw, target, hidden, plan) for raw in whole]).sum()
+        if count > 1:
+            loss = loss * (len(some) / len(x))
+        loss.backward()  # type: ignore[no-untyped-call]
+        total = total + loss.detach() / len(raws)
+    together.add_up(journey.optimiser.parameters())
+    return total
+
+
+def _chance(seed: int, step: int, journey: Journey) -> torch.Generator:
+    """A generator for the step, and torch's own (for dropout) set alike, in each process anew."""
     mixed = _mix(seed, step)
+    own = _mix(mixed, journey.together.rank) if journey.together.rank else mixed
     # torch.manual_seed asks every kind of accelerator first: 270 us against 3 (Zen 3, 2026).
-    torch.default_generator.manual_seed(mixed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(mixed)
+    torch.default_generator.manual_seed(own)
+    if journey.device.type == "cuda":
+        torch.cuda.manual_seed(own)
     return torch.Generator().manual_seed(mixed ^ 0x5DEECE66D)
 
 

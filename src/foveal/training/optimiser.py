@@ -76,6 +76,10 @@ class Optimiser:
             for parameter in group.parameters:
                 parameter.grad = None
 
+    def parameters(self) -> list[nn.Parameter]:
+        """Those of all groups."""
+        return [p for g in self.groups for p in g.parameters]
+
     def gradients(self) -> list[Tensor]:
         """Those that are there, of all groups."""
         found = [p.grad for g in self.groups for p in g.parameters if p.grad is not None]

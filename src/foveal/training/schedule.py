@@ -1,6 +1,8 @@
-"""The learning rate as a share of its peak, by progress; and progress by steps left."""
+"""The learning rate as a share of its peak, by progress; progress by steps left; validations."""
 
 from __future__ import annotations
+
+from math import ceil
 
 
 def rate(progress: float, warmup: float) -> float:
@@ -33,3 +35,10 @@ def middle_rate(progress: float, left: int, warmup: float) -> float:
     Taken at its start a warm-up would waste the first step (rate 0); at its end, the last one.
     """
     return rate((progress + advance(progress, left)) / 2, warmup)
+
+
+def between(total: int, per_epoch: int) -> int:
+    """Steps between two validations: about a pass; a tenth of a run of few passes; at most fifty
+    validations in all."""
+    passes = total / per_epoch
+    return max(1, round(per_epoch * ceil(passes / 50) if passes >= 5 else total / 10))

@@ -43,6 +43,17 @@ def spent(plan: Plan, task: Task, history: History) -> dict[str, Any]:
     }
 
 
+def scarce(history: History) -> list[str]:
+    """That memory did not hold a batch at a time, where it did not."""
+    rows = history.of("memory")
+    if not rows:
+        return []
+    return [
+        f"memory ran out: from step {rows[0]['step']} on each batch passed through the network in "
+        f"parts, {rows[-1]['parts']} at last, each with batch statistics of its own"
+    ]
+
+
 def peak_memory_mb() -> int:
     """Most resident memory this process ever had, in 2^20 bytes; 0 where it is not told."""
     try:

@@ -41,9 +41,9 @@ from ..record import write_json
 from ..report import Report, Score
 from ..tasks import Answers, Calibration, Task
 from .choice import choose
-from .costs import spent
+from .costs import scarce, spent
 from .hold import writing
-from .kept import save_answers
+from .kept import PerSample, save_answers, save_tested
 from .leaks import leaks
 from .optimism import optimism
 from .prepare_run import baseline_seconds, pairs_question, part, task_of
@@ -116,8 +116,9 @@ class Finish:
         self.progress.say("judging on the test part, for the first and only time")
         test = self.answers(network, calibration)
         baselines = self.baselines()
-        if keep:
-            with writing(self.run):
+        with writing(self.run):
+            self.keep(test)
+            if keep:
                 save_answers(self.run, test, baselines)
         report = summarise(
             self.task,
@@ -130,6 +131,7 @@ class Finish:
             history=history.of("validation"),
             cost=spent(self.plan, self.task, history),
             groups=groups_of(self.survey, self.split),
+            doubts=scarce(history),
         )
         report = self._with_motion(report, network, test, calibration)
         alike_told = alike(self.survey, tested)
@@ -150,6 +152,13 @@ class Finish:
             write_page(report, self.survey.card, self.plan, self.task, page)
             write_json(self.run / "report.json", report.to_dict())
         return report
+
+    def keep(self, test: Answers) -> None:
+        """What each test sample adds to the main score, beside the report."""
+        each = self.task.judging.each
+        if each is not None and len(test.target):
+            told = np.asarray(each(test.raw, test.target, self.plan), np.float64)
+            save_tested(self.run, PerSample(self.survey.hashes[self.split.test], told))
 
     def answers(self, network: nn.Module, calibration: Calibration) -> Answers:
         """What the network says of the test part."""

@@ -28,6 +28,7 @@ def fit(
     budget: str | float | None = "5m",
     epochs: float | None = None,
     folds: int = 0,
+    repeats: int = 0,
     out: str | Path | None = None,
     seed: int = 0,
     symmetry: str = "auto",
@@ -46,6 +47,7 @@ def fit(
             path only.
         budget: time for everything, as "5m", "90s" or seconds; ignored when ``epochs`` is given.
         folds: as for `train`: so many networks answer as one model, each within the budget.
+        repeats: as for `train`: so many trainings with other seeds, each within the budget.
         out: the run folder; a new temporary one when None.
 
     Raises: DataError, PlanError with how to mend.
@@ -54,7 +56,7 @@ def fit(
 
     started = time.monotonic()
     limit = None if epochs is not None or budget is None else seconds(budget)
-    wish = Wish(task, limit, epochs, seed, symmetry, changes or {}, folds)
+    wish = Wish(task, limit, epochs, seed, symmetry, changes or {}, folds, repeats)
     source = None
     if isinstance(data, str | Path):
         _alone(data, y, x_test, y_test)

@@ -22,7 +22,8 @@ from .plan import Wish
 from .source import Source
 
 KEPT_OUT = '/\\:*?"<>|'
-NOTES = ("source.json", "wish.json", "begun.json", "card.json")  # there before the plan
+REPEATS = "repeats.json"  # how many trainings with other seeds a run holds
+NOTES = ("source.json", "wish.json", "begun.json", "card.json", REPEATS)  # before the plan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

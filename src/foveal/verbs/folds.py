@@ -18,7 +18,7 @@ from ..plan import Plan, replace_part
 from ..progress import Progress
 from ..record import read_json
 from ..report import Report
-from .folder import begin
+from .folder import REPEATS, begin
 from .hold import held, writing
 from .plan import Wish, draw, drawn, stored_rows
 from .sitting import fitted, go_on, set_out
@@ -39,8 +39,10 @@ def fold_folder(run: Path, number: int) -> Path:
 
 
 def whole_run(run: Path) -> Path:
-    """The run that a fold belongs to; any other run is itself."""
+    """The run that a fold or a repeat belongs to; any other run is itself."""
     whole = run.absolute().parent
+    if run.name.startswith("repeat-") and (whole / REPEATS).exists():
+        return run.parent
     if not run.name.startswith(FOLDER) or not (whole / "plan.json").exists():
         return run
     return run.parent if read_json(whole / "plan.json").get("folds") else run
@@ -117,13 +119,14 @@ def _one_by_one(
             with writing(run):
                 here.mkdir(exist_ok=True)
             own = dataclasses.replace(plan, seed=plan.seed + number, folds=0)
-            with _told(run, f"fold {number + 1} of {plan.folds}"), held(here):
-                _train(here, of_fold(survey, fold, number), own, started, progress)
+            with told_of(run, f"fold {number + 1} of {plan.folds}"), held(here):
+                train_in(here, of_fold(survey, fold, number), own, started, progress)
         started = time.monotonic()
     return pooled(run, survey, plan, fold, progress)
 
 
-def _train(here: Path, survey: Survey, plan: Plan, started: float, progress: Progress) -> None:
+def train_in(here: Path, survey: Survey, plan: Plan, started: float, progress: Progress) -> None:
+    """Train what is left of one network in its folder, and judge it."""
     if (here / "plan.json").exists():
         go_on(here, survey, started, progress, keep=True)
         return
@@ -135,7 +138,7 @@ def _train(here: Path, survey: Survey, plan: Plan, started: float, progress: Pro
 
 
 @contextmanager
-def _told(run: Path, fold: str) -> Iterator[None]:
+def told_of(run: Path, which: str) -> Iterator[None]:
     """A polite stop names the whole run, with which one goes on."""
     from ..training.stop import Interrupted
 
@@ -143,5 +146,5 @@ def _told(run: Path, fold: str) -> Iterator[None]:
         yield
     except Interrupted as stopped:
         raise Interrupted(
-            f"{fold}: {stopped.what}", where=str(run), mend=f"foveal train --resume {run}"
+            f"{which}: {stopped.what}", where=str(run), mend=f"foveal train --resume {run}"
         ) from None

@@ -1,4 +1,4 @@
-"""Answers on a part, kept so that those of several runs can be judged together."""
+"""Answers on a part, kept so that those of several runs can be judged together or compared."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..tasks import Answers
 
 FILE = "answers.safetensors"
+TESTED = "tested.safetensors"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,3 +52,43 @@ def load_answers(run: Path) -> Kept:
             where=str(run / FILE),
             mend=f"remove the folder {run} and resume: that fold is then trained again",
         ) from error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PerSample:
+    """Of each test sample a hash of its values, and what it adds to the main score ``(N,)``."""
+
+    rows: NDArray[np.uint64]
+    each: NDArray[np.float64]
+
+
+def save_tested(run: Path, tested: PerSample) -> None:
+    """Write it beside the report, so that `foveal compare` can go sample by sample."""
+    write_bytes(run / TESTED, save({"rows": tested.rows, "each": tested.each}))
+
+
+def load_tested(run: Path) -> PerSample | None:
+    """What `save_tested` wrote; None where the task's score is no mean over samples, or the run
+    was made before there was such a file. Raises: RunError when it is damaged."""
+    if not (run / TESTED).exists():
+        return None
+    try:
+        found = load((run / TESTED).read_bytes())
+        rows, each = found["rows"], found["each"]
+        if rows.shape != each.shape or rows.ndim != 1 or not np.isfinite(each).all():
+            raise ValueError("rows and figures do not fit")
+        return PerSample(rows.astype(np.uint64), each.astype(np.float64))
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise RunError(
+            f"what was noted of test samples is damaged ({str(error)[:80]})",
+            where=str(run / TESTED),
+            mend="remove this file: the runs are then compared without it",
+        ) from error
+
+
+def join_tested(folders: Sequence[Path], run: Path) -> None:
+    """The mean over several trainings that were judged on the same samples, kept with ``run``."""
+    found = [load_tested(folder) for folder in folders]
+    known = [each for each in found if each is not None]
+    if len(known) == len(folders) and all(np.array_equal(k.rows, known[0].rows) for k in known):
+        save_tested(run, PerSample(known[0].rows, np.mean([k.each for k in known], axis=0)))

@@ -59,6 +59,17 @@ class Prediction:
         return dict(self.answer.get("probabilities", {}))
 
     @property
+    def set(self) -> tuple[str, ...]:
+        """Classes that hold the truth as often as was asked for, the likeliest first; () where
+        nothing was."""
+        return tuple(self.answer.get("set", ()))
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it is like nothing that was learned; False where that was not asked."""
+        return bool(self.answer.get("unknown", False))
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Every class that was found, where there may be several."""
         return tuple(self.answer.get("labels", ()))
@@ -97,12 +108,23 @@ class Model:
         """Divides a classifier's logits, so that probabilities mean what they say."""
         return float(self.report.calibration.get("temperature", 1.0))
 
-    def predict(self, inputs: Any, *, progress: Progress = SILENT) -> list[Prediction]:
+    def predict(
+        self,
+        inputs: Any,
+        *,
+        coverage: float | None = None,
+        unknown: bool = False,
+        progress: Progress = SILENT,
+    ) -> list[Prediction]:
         """Answers for a file, a folder, a zip, a list of them, or an array of samples.
 
-        inputs: paths, or an array ``(N, *S)`` or ``(N, *S, C)`` as `fit` takes it.
+        inputs: paths, or an array ``(N, *S)`` or ``(N, *S, C)`` as `fit` takes it. coverage,
+        unknown: as for `foveal.predict`.
         """
-        return list(self.stream(inputs, progress=progress))
+        from .predict import surely
+
+        model, _ = surely(self, coverage, unknown)
+        return list(model.stream(inputs, progress=progress))
 
     def stream(self, inputs: Any, *, progress: Progress = SILENT) -> Iterator[Prediction]:
         """The same one by one, in constant memory."""

@@ -27,7 +27,7 @@ LOOKED_AT_BYTES = 2**27  # and no more than these, of large samples
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wish:
     """What the user asked for: time, symmetry, edits. ``budget`` None means ``epochs`` decides;
-    with ``folds`` both are for each of them, 0 for one network alone."""
+    with ``folds`` or ``repeats`` both are for each of them, 0 for one network alone."""
 
     task: str = "auto"
     budget: float | None = None
@@ -36,6 +36,7 @@ class Wish:
     symmetry: str = "auto"
     changes: dict[str, str] = dataclasses.field(default_factory=dict)
     folds: int = 0
+    repeats: int = 0
 
 
 def plan(
@@ -202,4 +203,14 @@ def check(wish: Wish) -> None:
             f"{wish.folds} folds leave nothing to learn from or nothing to judge by",
             where="--folds",
             mend="give 2 or more (5 is usual), or leave it out",
+        )
+    if wish.repeats and (wish.repeats < 2 or wish.folds):
+        raise PlanError(
+            "folds and repeats were both asked for"
+            if wish.folds
+            else f"{wish.repeats} training says nothing of chance",
+            where="--repeats",
+            mend="give one of both: --folds K to judge on all data, --repeats K for other seeds"
+            if wish.folds
+            else "give 2 or more (3 is usual), or leave it out",
         )

@@ -85,6 +85,8 @@ def pooled(
         finish = dataclasses.replace(finish, split=Split(rows, rows[:0], given))
         progress.say("judging all folds together on the test part, for the first and only time")
         test, simple = finish.answers(network, calibration), finish.baselines()
+    with writing(run):
+        finish.keep(test)
     table |= {"judged": APART if len(given) else OUT}
     report = _summary(finish, test, calibration, simple, _cost(reports))
     return finish.written(dataclasses.replace(report, folds=table))

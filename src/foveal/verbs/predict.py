@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,7 +30,12 @@ BY_LINE = ("lines of label and text", "table of texts")
 
 
 def predict(
-    run: str | Path, inputs: Sequence[str | Path], *, progress: Progress = SILENT
+    run: str | Path,
+    inputs: Sequence[str | Path],
+    *,
+    coverage: float | None = None,
+    unknown: bool = False,
+    progress: Progress = SILENT,
 ) -> Iterator[Answer]:
     """Answers of a trained run, in the order of the inputs.
 
@@ -46,6 +52,8 @@ def stream(
     inputs: Sequence[str | Path],
     *,
     folder: Path | None = None,
+    coverage: float | None = None,
+    unknown: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[Iterator[Answer], Telling, Plan]:
     """The same, with what words them: for those who write them down.
@@ -56,7 +64,7 @@ def stream(
     """
     from .model import load
 
-    model = load(run)
+    model, telling = surely(load(run), coverage, unknown)
     if folder is not None and model.task.own is None:
         raise RunError(
             f"answers of the task {model.plan.task!r} are lines, not files",
@@ -67,7 +75,34 @@ def stream(
         with giving(folder):
             folder.mkdir(parents=True, exist_ok=True)
     found = answers(model, inputs, progress, folder)
-    return (_plain(answer) for answer in found), model.task.telling, model.plan
+    return (_plain(answer) for answer in found), telling, model.plan
+
+
+def surely(model: Model, coverage: float | None, unknown: bool) -> tuple[Model, Telling]:
+    """The model that answers as often right as is asked for, and what words its answers.
+
+    Raises: RunError where that cannot be had.
+    """
+    telling = model.task.telling
+    if coverage is None and not unknown:
+        return model, telling
+    if coverage is not None and not 0.5 <= coverage <= 0.999:
+        raise RunError(
+            f"a coverage of {coverage:g} cannot be asked for",
+            where="--coverage",
+            mend="give a share from 0.5 to 0.999, such as 0.9",
+        )
+    if telling.asked is None:
+        raise RunError(
+            f"answers of the task {model.plan.task!r} come without sets and unknowns",
+            where="--coverage" if coverage is not None else "--unknown",
+            mend="leave it out: that is for classes and numbers",
+        )
+    found = telling.asked(model.report.calibration, coverage, unknown)
+    report = dataclasses.replace(model.report, calibration=dict(found.calibration))
+    plain = telling.columns
+    telling = dataclasses.replace(telling, columns=lambda plan: (*plain(plan), *found.columns))
+    return dataclasses.replace(model, report=report), telling
 
 
 def _plain(answer: Answer) -> Answer:

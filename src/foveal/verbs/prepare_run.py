@@ -6,7 +6,8 @@ import copy
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from math import prod
+from functools import partial
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,10 @@ from ..baselines import Question
 from ..datasets.augment import augment, augment_both
 from ..datasets.batches import Batches
 from ..datasets.truths import truth_of
+from ..duration import spoken
+from ..errors import PlanError
 from ..grid import time_of
+from ..memory import ran_out
 from ..networks.ensemble import Ensemble, each
 from ..plan import Plan, replace_part
 from ..planner.task import task_named
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from ..datasets.truth_store import TruthStore
     from ..networks.build import Network
 
+LEAST_STEPS = 10  # or a pass, where that is less: fewer are no training
+SLACK, SLACK_SHARE = 5.0, 0.05  # a command may end so much after its budget, the larger of both
 MOST_MEMBERS = 5  # more add little
 
 
@@ -118,7 +124,15 @@ def step_seconds(network: Network | Ensemble, plan: Plan, batches: Batches) -> t
             clone(batch.x.to(device))
 
     step(max(1, len(batch.index) // 8))  # warms up
-    return _seconds(lambda: step(len(batch.index)), device), _seconds(answer, device)
+    parts, count = 1, len(batch.index)
+    while True:
+        try:
+            took = _seconds(partial(step, -(-count // parts)), device)
+            return parts * took, _seconds(answer, device)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error) or count < 4 * parts:
+                raise
+        parts *= 2  # as training will, see training/loop.py
 
 
 def _seconds(work: Callable[[], None], device: torch.device) -> float:
@@ -134,6 +148,7 @@ def measured(plan: Plan, survey: Survey, split: Split, seconds: float) -> tuple[
     step, forward = step_seconds(network, plan, batches)
     judged = fewer_views(plan, forward / batches.size, split, seconds)
     reserve = judging_seconds(judged, forward / batches.size, split)
+    check_room(plan.budget, seconds, min(LEAST_STEPS, len(batches)) * step, reserve)
     found = timed(judged, step, len(batches), seconds - reserve)
     asked = judging_seconds(judged, 0.0, split)  # what does not grow with the members
     members, why = worth_members(found, step * found.fit.steps + reserve - asked, seconds - asked)
@@ -160,6 +175,22 @@ def worth_members(plan: Plan, seconds: float, left: float) -> tuple[int, str]:
     return members, (
         f"one network learns all it can in {seconds:.0f} of {left:.0f} s; "
         f"{members} from other first weights err less together"
+    )
+
+
+def check_room(budget: float | None, left: float, training: float, judging: float) -> None:
+    """Raises: PlanError where the command would end over 5 s and 5 % late, before it begins.
+
+    Args (seconds): left of the budget; what the least training takes, and judging.
+    """
+    if budget is None or training + judging <= left + max(SLACK, SLACK_SHARE * budget):
+        return
+    needed = ceil(1.1 * (budget - left + training + judging))
+    raise PlanError(
+        f"a budget of {spoken(budget)} cannot hold this: {spoken(max(budget - left, 0.0))} went by "
+        f"before training, the fewest steps take {spoken(training)} and judging {spoken(judging)}",
+        where="--budget",
+        mend=f"give --budget {needed}s or more, or a smaller network (--set net.widths=...)",
     )
 
 

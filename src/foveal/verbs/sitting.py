@@ -11,6 +11,7 @@ from ..progress import Progress
 from ..record import read_json
 from ..report import Report
 from .folder import Begun, begin, begun, check_plan, how_begun
+from .follow import call_followers
 from .hold import writing
 from .plan import laid_out
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..datasets.split import Split
     from ..datasets.survey import Survey
     from ..training.deadline import Deadline
+    from ..training.together import Together
 
 
 def fitted(plan: Plan, survey: Survey, split: Split, started: float) -> tuple[Plan, float]:
@@ -42,15 +44,23 @@ def set_out(
     progress: Progress,
     *,
     keep: bool = False,
+    group: Together | None = None,
 ) -> Report:
-    """Train a fitted plan into an empty folder, and judge. keep: also keep the test answers."""
+    """Train a fitted plan into an empty folder, and judge. keep: also keep the test answers.
+    group: the processes that train it."""
     begin(run, survey.card, plan)
     progress.say(f"training into {run}")
-    return _carry_out(run, survey, plan, split, reserve, started, progress, keep=keep)
+    return _carry_out(run, survey, plan, split, reserve, started, progress, keep=keep, group=group)
 
 
 def go_on(
-    run: Path, survey: Survey, started: float, progress: Progress, *, keep: bool = False
+    run: Path,
+    survey: Survey,
+    started: float,
+    progress: Progress,
+    *,
+    keep: bool = False,
+    group: Together | None = None,
 ) -> Report:
     """Train what is left, and judge. Raises: RunError when the plan was edited meanwhile."""
     from ..training import checkpoint
@@ -65,7 +75,9 @@ def go_on(
     trained = float(state.facts["seconds"]) if state else 0.0
     started -= before.before + trained
     reserve = 0.0 if plan.budget is None else measured(plan, survey, split, plan.budget)[1]
-    return _carry_out(run, survey, plan, split, reserve, started, progress, trained, keep=keep)
+    return _carry_out(
+        run, survey, plan, split, reserve, started, progress, trained, keep=keep, group=group
+    )
 
 
 def _carry_out(
@@ -79,6 +91,7 @@ def _carry_out(
     trained: float | None = None,
     *,
     keep: bool,
+    group: Together | None,
 ) -> Report:
     """Train and judge; ``trained`` seconds of it were done in earlier sittings, None if new."""
     import torch
@@ -86,11 +99,14 @@ def _carry_out(
     from ..datasets.augment import augment
     from ..training.loop import fit
     from ..training.stop import Stop
+    from ..training.together import ALONE
     from .finish import Finish, validation
     from .first_weights import new_network
     from .prepare_run import part, task_of
 
-    torch.set_num_threads(plan.fit.threads)
+    together = group or ALONE
+    call_followers(together, run, plan, survey.card.digest)
+    torch.set_num_threads(together.threads(plan.fit.threads))
     network = new_network(plan, survey, split)
     batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
     begun(run, Begun(how_begun(run, plan).plan, time.monotonic() - started - (trained or 0.0)))
@@ -108,6 +124,7 @@ def _carry_out(
             resume=trained is not None,
             stop=stop,
             progress=progress,
+            together=together,
         )
     return Finish(run, survey, plan, split, started, progress).judge(network, history, keep=keep)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +14,18 @@ from ..plan import Plan
 from ..progress import SILENT, Progress
 from ..record import read_json
 from ..report import Report
-from .folder import check_plan, how_begun, new_run, note, noted, source_of
+from .folder import REPEATS, check_plan, how_begun, new_run, note, noted, source_of
 from .folds import begin_folds, go_on_with_folds, whole_run
+from .follow import check_together, follow
 from .hold import held, stoppable
 from .plan import Wish, check, draw
+from .repeats import begin_repeats, go_on_with_repeats
 from .sitting import fitted, go_on, set_out
 from .source import Source, examine
 
 if TYPE_CHECKING:
     from ..datasets.survey import Survey
+    from ..training.together import Together
 
 
 def train(
@@ -35,6 +38,7 @@ def train(
     budget: float | None = None,
     epochs: float | None = None,
     folds: int = 0,
+    repeats: int = 0,
     out: str | Path | None = None,
     seed: int = 0,
     symmetry: str = "auto",
@@ -51,7 +55,9 @@ def train(
     learned. group: "auto" keeps what belongs together on one side of a split, "none" does not.
     budget: seconds for the whole command, from ``started`` (a `time.monotonic` value; now when
     None) to the report. folds: so many networks, each judged on the part that it did not learn
-    from and kept together as one model; the budget is then for each. 0 for one network.
+    from and kept together as one model; the budget is then for each. 0 for one network. repeats:
+    the same training so many times with other seeds, which tells how far chance alone moves the
+    scores; the budget is for each, and the first one is the run's model.
     exclude, relabel: tables of samples to leave out and of corrected labels, as `labels` writes
     them; the test part stays the one that it was.
     out: the run folder; ``runs/<name>`` when None, numbered when taken.
@@ -61,11 +67,17 @@ def train(
     source = Source(str(path), str(test) if test else None, bad_files, tuple(target), group)
     tables = [str(file) if file else None for file in (exclude, relabel)]
     source = dataclasses.replace(source, exclude=tables[0], relabel=tables[1])
-    wish = Wish(task, budget, epochs, seed, symmetry, changes or {}, folds)
+    wish = Wish(task, budget, epochs, seed, symmetry, changes or {}, folds, repeats)
     check(wish)
-    with new_run(out, Path(path).absolute().stem) as run:
-        note(run, source, wish)
-        return _begin(run, examine(source, task=task, progress=progress), wish, started, progress)
+
+    def lead(group: Together) -> Report:
+        check_together(group, wish)
+        with new_run(out, Path(path).absolute().stem) as run:
+            note(run, source, wish)
+            survey = examine(source, task=task, progress=progress)
+            return _begin(run, survey, wish, started, progress, group)
+
+    return _in_step(lead)
 
 
 def train_survey(
@@ -94,7 +106,22 @@ def resume(run: str | Path, *, started: float | None = None, progress: Progress 
         plan has changed.
     """
     started = time.monotonic() if started is None else started
-    run = whole_run(Path(run))
+    return _in_step(lambda group: _resume(whole_run(Path(run)), started, progress, group))
+
+
+def _in_step(lead: Callable[[Together], Report]) -> Report:
+    """What ``lead`` gives; where `torchrun` started several processes, the first one leads."""
+    from ..training.together import together
+
+    with together() as group:
+        if not group.leads:
+            return follow(group)
+        report = lead(group)
+        group.told({"report": report.to_dict()})
+        return report
+
+
+def _resume(run: Path, started: float, progress: Progress, group: Together) -> Report:
     if not (run / "plan.json").exists():
         noted(run)  # before anything is written: this may be any folder
     elif (report := _finished(run, progress)) is not None:
@@ -103,9 +130,9 @@ def resume(run: str | Path, *, started: float | None = None, progress: Progress 
         if not (run / "plan.json").exists():
             source, wish = noted(run)
             survey = examine(source, task=wish.task, progress=progress)
-            return _begin(run, survey, wish, started, progress)
+            return _begin(run, survey, wish, started, progress, group)
         # What had it until now may just have finished it.
-        return _finished(run, progress) or _go_on(run, started, progress)
+        return _finished(run, progress) or _go_on(run, started, progress, group)
 
 
 def _finished(run: Path, progress: Progress) -> Report | None:
@@ -116,19 +143,28 @@ def _finished(run: Path, progress: Progress) -> Report | None:
     return Report.from_dict(read_json(path), str(path))
 
 
-def _begin(run: Path, survey: Survey, wish: Wish, started: float, progress: Progress) -> Report:
+def _begin(
+    run: Path,
+    survey: Survey,
+    wish: Wish,
+    started: float,
+    progress: Progress,
+    group: Together | None = None,
+) -> Report:
     """Plan, train and judge."""
     from ..networks.build import build
 
     if wish.folds:
         return begin_folds(run, survey, wish, started, progress)
+    if wish.repeats:
+        return begin_repeats(run, survey, wish, started, progress)
     plan, survey, split = draw(survey, wish, progress=progress)
     build(plan)  # an edited plan that cannot be built must not leave a run behind
     plan, reserve = fitted(plan, survey, split, started)
-    return set_out(run, survey, plan, split, reserve, started, progress)
+    return set_out(run, survey, plan, split, reserve, started, progress, group=group)
 
 
-def _go_on(run: Path, started: float, progress: Progress) -> Report:
+def _go_on(run: Path, started: float, progress: Progress, group: Together) -> Report:
     """Train what is left and judge."""
     plan = Plan.from_dict(read_json(run / "plan.json"), str(run / "plan.json"))
     check_plan(run, plan, how_begun(run, plan).plan)
@@ -144,4 +180,6 @@ def _go_on(run: Path, started: float, progress: Progress) -> Report:
         )
     if plan.folds:
         return go_on_with_folds(run, survey, plan, progress)
-    return go_on(run, survey, started, progress)
+    if (run / REPEATS).exists():
+        return go_on_with_repeats(run, survey, plan, progress)
+    return go_on(run, survey, started, progress, group=group)

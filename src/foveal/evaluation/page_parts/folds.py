@@ -1,4 +1,4 @@
-"""The part of the page on a cross-validation: every fold, their mean and spread, all pooled."""
+"""The parts of the page on folds and on repeats: every one, their mean and spread, all pooled."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ def folds(report: Report, figures: Mapping[str, Figure]) -> str:
         inner = _table("Each class or number in every fold", "Figure", found, rows, figures)
         body += details("Class by class", inner)
     return section("folds", "Folds", "Fold by fold", body, _lead(report))
+
+
+def repeats(report: Report, figures: Mapping[str, Figure]) -> str:
+    """The table of scores of trainings that differ in their seed alone."""
+    found = report.repeats
+    if not found:
+        return ""
+    own = [(esc(figures[k].title if k in figures else k), k, None) for k in found["mean"]]
+    body = _table("Each score of every training", "Score", found, own, figures)
+    lead = (
+        f"The same training {found['count']} times, with other first weights, another order and "
+        "other augmentation, judged on the same test part; nothing was chosen by it. Above is the "
+        "first one. Spread is the standard deviation between trainings; two of them differ by less "
+        "than the last column in 95 of 100 cases, so a smaller difference between two runs may be "
+        "their seed alone. <code>foveal compare RUN RUN</code> reckons with it."
+    )
+    return section("repeats", "Seeds", "How far chance goes", body, lead)
 
 
 def out_of_fold(report: Report) -> bool:
@@ -68,20 +85,22 @@ def _table(
     figures: Mapping[str, Figure],
 ) -> str:
     """lines: title, figure, and the class or number it is of; None for a score of all."""
-    each = found["each"] if found["count"] <= WIDE else []
-    head = (first, *(f"Fold {one['fold']}" for one in each), "Mean ± spread", "Pooled")
+    each, band = found["each"] if found["count"] <= WIDE else [], found.get("band")
+    title_of, last = ("Fold", "Pooled") if band is None else ("Seed", "By chance")
+    head = (first, *(f"{title_of} {one['fold']}" for one in each), "Mean ± spread", last)
     rows = []
     for title, key, row in lines:
         figure = figures.get(key, Figure(key, "", share=False))
         values = [one["scores"] if row is None else one["rows"].get(row, {}) for one in each]
         mean = (found["mean"] if row is None else found["mean_rows"][row])[key]
-        pooled = found["pooled"] if row is None else found["pooled_rows"].get(row, {})
+        pooled = band if band is not None else found["pooled"]
+        pooled = pooled if row is None else found["pooled_rows"].get(row, {})
         rows.append(
             (
                 title,
                 *(_one(figure, one.get(key)) for one in values),
                 f"{figure.text(mean['mean'])} ± {figure.text(mean['spread'])}",
-                _one(figure, pooled.get(key)),
+                _one(figure, pooled.get(key)) if band is None else figure.gap(band[key]),
             )
         )
     return table(caption, head, rows, numeric=range(1, len(head)))

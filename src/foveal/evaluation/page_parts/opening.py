@@ -125,6 +125,10 @@ def _gain(report: Report, figure: Figure) -> str:
     low, high = sorted((figure.gap(gain["low"]), figure.gap(gain["high"])), key=_amount)
     within = f"(95 % interval {low.removesuffix(' points')} to {high.removesuffix(' points')})"
     amount = figure.gap(gain["value"])
+    luck = gain.get("luck") or {}
+    if luck and luck["low"] <= 0:
+        blind = esc(titles.get(luck["over"], str(luck["over"])).lower())
+        return f"No: it learned nothing that could be told from luck ({blind} does as well)."
     if gain["low"] > 0:
         better = f"it is better by {amount}" if figure.lower else f"it adds {amount}"
         joint = "than" if figure.lower else "over"

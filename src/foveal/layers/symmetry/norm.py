@@ -42,12 +42,13 @@ class FieldNorm(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         n, apart = len(self.symmetry), self.symmetry.apart(x)
-        if mask is None and isinstance(self.norm, BatchNorm) and x.numel() > apart.shape[2]:
+        norm = self.norm if mask is None and x.numel() > apart.shape[2] else None
+        if isinstance(norm, BatchNorm) and norm.sums is None:
             fills = apart.shape[2] * x.element_size() % _LANES == 0
-            if not (self.norm.training and fills):
-                return _on_channels(x, n, self.norm)
+            if not (norm.training and fills):
+                return _on_channels(x, n, norm)
             if x.stride(1) == 1:
-                return _on_cells(apart, self.norm)
+                return _on_cells(apart, norm)
         if mask is not None:
             mask = mask.repeat_interleave(n, 0)
         out: Tensor = self.norm(apart.flatten(0, 1), mask)
