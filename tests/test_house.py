@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HOUSE = Path(__file__).parent.parent / "src" / "foveal"
-STOREYS = """errors clock memory progress; find duration; forms grid target; record;
+STOREYS = """errors clock memory progress; find duration; forms grid net target; record;
     card plan report; metrics drawing; layers; networks; readers; datasets; baselines; tasks;
     planner; training; evaluation wrappers; verbs; bars; tables answers doors; options;
     commands; sklearn cli;

@@ -8,12 +8,12 @@ import pytest
 
 from foveal.card import Card
 from foveal.errors import PlanError
-from foveal.grid import Axis
+from foveal.grid import Axis, time_axis
 from foveal.networks import geometry
 from foveal.networks.build import build
 from foveal.networks.cost import cost
 from foveal.plan import Plan
-from foveal.planner import data, fitting, network
+from foveal.planner import data, fitting, invariance, network
 from foveal.planner.machine import Machine, measure
 from foveal.planner.make import make_plan
 from foveal.planner.symmetry import Evidence, mirror_evidence, mirror_evidence_of_values
@@ -288,3 +288,29 @@ def test_a_head_that_reads_parts_costs_what_is_counted():
     counted = cost(build(plan), plan.data.channels, plan.data.size).macs
     assert network.macs(plan.net, plan.data.size, plan.data.channels, plan.outputs) == counted
     assert plan.net.places == 16
+
+
+def test_the_axes_that_a_symmetry_may_move_follow_from_their_meaning():
+    y, x, z = Axis("y", 1.0, "mm"), Axis("x", 1.02, "mm"), Axis("z", 5.0, "mm")
+    sets, why = invariance.turned((z, y, x))
+    assert sets == ((0,), (1, 2))
+    assert why == "z may be reversed; y and x mean the same and have like steps, so they may " + (
+        "be exchanged"
+    )
+    assert invariance.turned((time_axis(0.1), Axis("y"), Axis("x")))[0] == ((1, 2),)
+    rows = Axis("position", kind="order")
+    assert invariance.turned((rows, rows))[0] == ((0,), (1,))
+    assert invariance.turned((time_axis(0.1),)) == (
+        (),
+        "no axis can be mirrored, so a symmetry could move none",
+    )
+
+
+def test_a_symmetry_and_exact_shifts_can_be_asked_for():
+    wish = {"net.symmetry": "full", "net.turned": "[[0]]", "net.shift": "blur"}
+    plan = make_plan(card(), MACHINE, epochs=3.0, changes=wish)
+    assert (plan.net.symmetry, plan.net.turned, plan.net.shift) == ("full", ((0,),), "blur")
+    assert plan.why["net.symmetry"] == "set by you to full"
+    assert plan.augment.plane == (0, 1)
+    with pytest.raises(PlanError, match="'round' is not one of 'none', 'flips', 'rotations'"):
+        make_plan(card(), MACHINE, changes={"net.symmetry": "round"})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..layers import Dense, GlobalPool, GridPool, OpeningPool
 from ..layers import activation as activate
-from ..plan import OPENING, PARTS, NetPart
+from ..net import OPENING, PARTS, NetPart
 
 
 class PooledHead(nn.Module):

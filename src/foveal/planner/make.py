@@ -14,6 +14,7 @@ from ..tasks import Spend
 from . import data as of_data
 from . import fitting as of_fit
 from . import network as of_net
+from .invariance import with_axes
 from .kinds import Means, refined
 from .machine import Machine
 from .symmetry import Evidence
@@ -111,7 +112,7 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
         rate = of_fit.EFFICIENCY * machine.gflops * 1e9
         told = f"{seconds:.0f} s at {rate / 1e9:.0f} GFLOP/s"
         plan = task.sized(plan, card, Spend(rate * seconds, told, train, wish.epochs))
-    return task.planned(plan, card)
+    return with_axes(task.planned(plan, card))
 
 
 def _target(card: Card) -> str:
@@ -183,6 +184,7 @@ def _augment(card: Card, data: DataPart, wish: Wish, why: Reasons) -> AugmentPar
     cutout, why["augment.cutout"] = of_fit.cutout(card, data.size)
     why["augment.warp"] = why["augment.gain"] = "only series and sounds run faster or get louder"
     why["augment.zoom"] = "things nearer or further were not asked for"
+    why["augment.turn"] = "turns by any angle were not asked for"
     brightness, contrast, why["augment.brightness"] = of_fit.light(card)
     why["augment.contrast"] = why["augment.brightness"]
     why["augment.alternate"] = (

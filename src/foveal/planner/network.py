@@ -198,6 +198,8 @@ def reasons(net: NetPart) -> dict[str, str]:
         "net.looks": "no boxes are to be found",
         "net.tower": "no boxes are to be found",
         "net.vector": "the head answers itself",
+        "net.symmetry": "no symmetry was asked for",
+        "net.shift": "shifts were not asked to leave answers as they are",
         "net.hidden": "the last fully connected layer reads the pooled features directly",
         "net.dropout": "label smoothing and shifts regularise enough in short trainings",
         "net.drop_path": "no residual branches to drop",
