@@ -51,8 +51,8 @@ Epochs = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, data, plan and machine: same model.")]
 Symmetry = Annotated[
-    Literal["auto", "none", "flips"],
-    typer.Option(help="Mirroring: where the data allows it, never, or always."),
+    Literal["auto", "none", "flips", "rotations", "full"],
+    typer.Option(help="Flips and turns: where the data allows them, or as you say."),
 ]
 Changes = Annotated[
     list[str] | None,

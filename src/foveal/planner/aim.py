@@ -145,6 +145,12 @@ def merged(
     return tuple((*pair, share) for pair, share in sorted(best.items(), key=lambda p: -p[1]))
 
 
+def turning(pair: tuple[str, str, float]) -> str:
+    """A pair of `merged` in words: "6 and 9 turn into each other (61 %)"."""
+    one, other, share = pair
+    return f"{one} and {other} turn into each other ({share:.0%})"
+
+
 def _confusion(true: NDArray[np.intp], said: NDArray[np.intp], count: int) -> Scores:
     """Shares of each class (rows) by what they are called (columns); 0 of classes under three."""
     table = np.bincount(true * count + said, minlength=count * count).reshape(count, count)

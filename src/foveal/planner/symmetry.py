@@ -9,11 +9,13 @@ by guessing there is no evidence, and the axis is left alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .aim import merged, of_classes, turning
 from .pooled import Features, Fitted, features, fitted, sums
 
 MOST = 3000  # samples looked at; more would not change the answer
@@ -31,7 +33,11 @@ class Evidence:
 
 
 def mirror_evidence(
-    x: NDArray[np.generic], labels: NDArray[np.integer], axes: list[tuple[str, bool]], seed: int = 0
+    x: NDArray[np.generic],
+    labels: NDArray[np.integer],
+    axes: list[tuple[str, bool]],
+    seed: int = 0,
+    classes: Sequence[str] = (),
 ) -> tuple[Evidence, ...]:
     """Evidence for each axis, from samples ``x`` ``(N, C, *S)`` and their class positions.
 
@@ -39,7 +45,8 @@ def mirror_evidence(
     A regularised linear classifier on pooled values and gradient directions is trained on two
     thirds of the samples and asked about the rest, plain and mirrored. Mirroring is allowed when
     it costs at most two standard errors of the paired difference and at most 2 points, in total,
-    and when no single class loses significantly (z > 3.5).
+    and when no single class loses significantly (z > 3.5). Pairs of ``classes`` that a mirror
+    makes one of the other are named.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(x))[:MOST]
@@ -50,17 +57,21 @@ def mirror_evidence(
             Evidence(n, 0.0, 0.0, False, "too few samples to test mirroring") for n, _ in axes
         )
     held, true = values[cut:], labels[cut:]
-    weights = _ridge(features(values[:cut]), labels[:cut])
-    plain = _said(features(held), weights) == true
+    count = len(classes) or int(labels.max()) + 1
+    weights = _ridge(features(values[:cut]), labels[:cut], count)
+    said = sums(features(held), weights)
+    plain = said.argmax(1) == true
     base = np.bincount(labels).max() / len(labels)
+    aim = of_classes(true, classes or [str(i) for i in range(count)])
     found = []
     for position, (name, mirrors) in enumerate(axes):
         if not mirrors:
             found.append(Evidence(name, 0.0, 0.0, False, f"{name} is never mirrored"))
             continue
-        turned = np.flip(held, axis=2 + position)
-        mirrored = _said(features(turned), weights) == true
-        found.append(_judge(name, plain, mirrored, true, float(base)))
+        turned = sums(features(np.flip(held, axis=2 + position)), weights)
+        judged = _judge(name, plain, turned.argmax(1) == true, true, float(base))
+        pairs = merged(said, turned, turned, aim)
+        found.append(replace(judged, why=", ".join([judged.why, *map(turning, pairs)])))
     return tuple(found)
 
 
@@ -153,9 +164,5 @@ def _judge(
     return Evidence(name, a, b, True, f"{figures}: nothing is lost")
 
 
-def _ridge(features: Features, labels: NDArray[np.integer]) -> Fitted:
-    return fitted(features, np.eye(int(labels.max()) + 1, dtype=np.float32)[labels])
-
-
-def _said(features: Features, model: Fitted) -> NDArray[np.intp]:
-    return np.asarray(sums(features, model).argmax(1))
+def _ridge(features: Features, labels: NDArray[np.integer], classes: int) -> Fitted:
+    return fitted(features, np.eye(classes, dtype=np.float32)[labels])

@@ -28,7 +28,7 @@ FINEST = 2**12  # cells of a sample; of larger ones neighbours are averaged
 SEEN = 1000  # pooled numbers that the model sees of a sample, at most
 FOLDS = 3
 SURE = 1.64  # one-sided 95 %: so sure must it be that a group costs no more than is allowed
-LUCK, GROUP_LUCK = 3.0, 2.0  # standard errors that a turn, and a group, may lose by luck
+LUCK, GROUP_LUCK = 3.0, 2.5  # standard errors that a turn, and a group, may lose by luck
 FREE = 0.6  # share of plain and turned samples told apart; a half is guessing
 
 
