@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from . import axes
 from .axes import Ints
-from .convolution import Convolution
+from .convolution import Convolution, Padding
 
 
 class Whiten(nn.Module):
@@ -21,7 +21,7 @@ class Whiten(nn.Module):
         rank: number of grid axes. inputs: C. kernel, stride: cells, one per axis or one for
             all. eps: added to the variances, so that directions that hardly occur are not
             blown up without bound. outputs: K, twice the directions kept, those of largest
-            variance first; all ``2 * C * prod(kernel)`` when None.
+            variance first; all ``2 * C * prod(kernel)`` when None. padding: as `Convolution`.
 
     Shapes: ``(B, C, *S) -> (B, K, *T)`` with ``T[i] = ceil(S[i] / stride[i])``.
     Raises: PlanError if numbers do not fit ``rank``, or ``outputs`` is odd or too many.
@@ -37,6 +37,7 @@ class Whiten(nn.Module):
         stride: Ints = 1,
         eps: float = 5e-4,
         outputs: int | None = None,
+        padding: Padding = "zeros",
     ) -> None:
         super().__init__()
         self.rank, self.inputs, self.eps = rank, inputs, eps
@@ -49,7 +50,9 @@ class Whiten(nn.Module):
                 where="Whiten",
                 mend=f"give an even number from 2 to {2 * count}",
             )
-        self.convolution = Convolution(rank, inputs, self.outputs, self.kernel, stride=stride)
+        self.convolution = Convolution(
+            rank, inputs, self.outputs, self.kernel, stride=stride, padding=padding
+        )
         self.convolution.weight.requires_grad_(False)
         self._set(torch.eye(count))
 

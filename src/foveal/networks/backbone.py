@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..forms import TextPart
 from ..layers import Embed, Whiten, activation, hide, strided
-from ..plan import NetPart
+from ..net import NetPart
 from .block import ConvBlock, Stage
+from .down import Down
+from .parts import check
 
 
 class WhitenStem(nn.Module):
@@ -32,13 +34,25 @@ class WhitenStem(nn.Module):
                 where="plan.json: net.stem_width",
                 mend=f'set net.stem_width to {most}, or net.stem to "convolution"',
             )
-        self.stride = net.stem_stride
+        self.stride, width = net.stem_stride, net.stem_width
+        behind = max(self.stride) > 1 and net.shift != "plain"  # a stride of its own, then
         self.whiten = Whiten(
-            rank, inputs, net.stem_kernel, stride=net.stem_stride, outputs=net.stem_width
+            rank,
+            inputs,
+            net.stem_kernel,
+            stride=1 if behind else self.stride,
+            outputs=width,
+            padding="circular" if net.shift == "exact" else "zeros",
         )
         self.activation = activation(net.activation)
+        self.down: Down | None = None
+        if behind:
+            self.down = Down(rank, "stride", self.stride, shift=net.shift, channels=width)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        if self.down is not None:
+            x, mask = self.down(hide(self.activation(self.whiten(x)), mask), mask)
+            return x, mask
         mask = None if mask is None else strided(mask, self.stride)
         return hide(self.activation(self.whiten(x)), mask), mask
 
@@ -97,7 +111,8 @@ class Backbone(nn.Module):
             # The stem strides inside its convolution: pooling the finest grid costs most.
             inside = replace(net, down="stride")
             width, kernel = net.stem_width, net.stem_kernel
-            self.stem = ConvBlock(rank, channels, width, kernel, inside, net.stem_stride)
+            step = net.stem_stride
+            self.stem = ConvBlock(rank, channels, width, kernel, inside, step, lifts=True)
         before = (net.stem_width, *net.widths[:-1])
         if self.parallel:
             before = (net.stem_width,) * len(net.widths)
@@ -172,3 +187,4 @@ def _check(rank: int, net: NetPart, time: int | None) -> None:
                 where=f"plan.json: net.{name}",
                 mend="give whole numbers of at least 1",
             )
+    check(net, time)

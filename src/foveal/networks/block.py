@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..layers import (
-    Convolution,
-    DropPath,
-    Shift,
-    SqueezeExcite,
-    activation,
-    hide,
-    norm,
-    strided,
-)
-from ..plan import NetPart
-from .down import Down
+from ..layers import DropPath, Shift, activation, hide, strided
+from ..net import NetPart
+from .down import down_of
+from .parts import convolution, gate_of, norm_of
 
 
 class ConvBlock(nn.Module):
     """Convolution, norm, activation; where cells are halved, the pool stands before the norm.
 
     The maximum of four cells, then one norm and one activation, costs a quarter of what they
-    cost before the pool, and is the same for every activation that never falls.
+    cost before the pool, and is the same for every activation that never falls. Where shifts are
+    to be exact the pool comes last: it chooses by what the activation lets through.
 
     Args:
         rank: number of grid axes.
         inputs, outputs: channels.
         kernel, stride: per axis.
-        net: gives norm, activation and ``down`` (how cells are halved).
+        net: gives norm, activation, ``down`` (how cells are halved), symmetry and ``shift``.
+        lifts: whether the inputs are plain channels, whatever the symmetry.
 
     Shapes: x ``(B, C, *S) -> (B, K, *T)``; the mask ``(B, 1, *S)`` shrinks along. T as in `Down`.
     Source: order after Jordan, "94% on CIFAR-10 in 3.29 Seconds", arXiv:2404.00498.
@@ -42,28 +36,33 @@ class ConvBlock(nn.Module):
         kernel: tuple[int, ...],
         net: NetPart,
         stride: tuple[int, ...] | None = None,
+        *,
+        lifts: bool = False,
     ) -> None:
         super().__init__()
         self.stride = (1,) * rank if stride is None else stride
         halves = max(self.stride) > 1
-        inside = halves and net.down == "stride"
-        self.convolution = Convolution(
-            rank, inputs, outputs, kernel, stride=self.stride if inside else 1, bias=False
-        )
-        self.down = Down(rank, net.down, self.stride) if halves and not inside else None
-        self.norm: nn.Module | None = norm(net.norm, outputs)
+        inside = halves and net.down == "stride" and net.shift == "plain"
+        step = self.stride if inside else 1
+        self.convolution = convolution(rank, inputs, outputs, kernel, net, stride=step, lifts=lifts)
+        self.down = down_of(net, rank, outputs, self.stride) if halves and not inside else None
+        self.norm: nn.Module | None = norm_of(net, outputs)
         self.activation = activation(net.activation)
+        self.last = net.shift == "exact"  # where the pool stands
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x = self.convolution(x)
-        if self.down is not None:
+        if self.down is not None and not self.last:
             x, mask = self.down(x, mask)
-        elif mask is not None and max(self.stride) > 1:
+        elif mask is not None and self.down is None and max(self.stride) > 1:
             mask = strided(mask, self.stride)
         if self.norm is not None:
             x = self.norm(x, mask)
         # Padding must be zero again: the next convolution looks at it.
-        return hide(self.activation(x), mask), mask
+        x = hide(self.activation(x), mask)
+        if self.down is not None and self.last:
+            x, mask = self.down(x, mask)
+        return x, mask
 
 
 class Factored(nn.Module):
@@ -187,11 +186,10 @@ class Stage(nn.Module):
             # The deeper the branch, the more often it is dropped.
             drop = net.drop_path * (number + 1) / len(net.widths)
             for start in range(0, len(rest), 2):
-                gate = SqueezeExcite(width) if net.gate else None
-                blocks.append(Residual(rest[start : start + 2], gate, drop))
+                blocks.append(Residual(rest[start : start + 2], gate_of(net, width), drop))
         else:
             blocks.extend(rest)
-            self.gate = SqueezeExcite(width) if net.gate else None
+            self.gate = gate_of(net, width)
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

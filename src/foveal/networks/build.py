@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..grid import time_of
 from ..layers import Convolution, hide
+from ..layers.symmetry import DepthwiseGroupConvolution, GroupConvolution
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
 from .head import planned_head
+from .parts import turns_of
 from .ragged import masked
 from .text_paths import PathsOfText
 
@@ -165,6 +167,7 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
     Raises: PlanError when the plan asks for something impossible.
     """
     net = plan.net
+    _check(plan)
     # The seed is used up inside: building a network changes nobody else's random numbers.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
@@ -177,6 +180,17 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
     if plan.data.text is not None:
         return Network(plan.data, nn.Identity(), backbone, head, PathsOfText(plan))
     return Network(plan.data, Normalise(plan.data), backbone, head)
+
+
+def _check(plan: Plan) -> None:
+    """Raises: PlanError where samples have padding, which moves would carry to their front."""
+    promised = turns_of(plan.net) is not None or plan.net.shift == "exact"
+    if promised and plan.data.fit == "ragged":
+        raise PlanError(
+            "samples of several lengths cannot keep a symmetry or exact shifts",
+            where="plan.json: net.symmetry, net.shift",
+            mend='set net.symmetry to "none" and net.shift to "plain" or "blur"',
+        )
 
 
 @torch.no_grad()
@@ -193,3 +207,16 @@ def _begin_as_identity(backbone: Backbone) -> None:
             module.weight[:same] = 0
             for channel in range(same):
                 module.weight[(channel, channel, *module.before)] = 1
+        elif isinstance(module, DepthwiseGroupConvolution):
+            module.weight.zero_()
+            for field in range(len(module.weight)):
+                module.weight[(field, *_middle(module.kernel))] = 1
+        elif isinstance(module, GroupConvolution):
+            same = min(module.weight.shape[:2])
+            module.weight[:same] = 0
+            for field in range(same):  # seen by the same turn: the first is the one that is still
+                module.weight[(field, field, 0, *_middle(module.kernel))] = 1
+
+
+def _middle(kernel: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple((k - 1) // 2 for k in kernel)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers import BlurDown, Embed, TransposedConvolution, Votes
+from ..layers.symmetry.turning import TurningConvolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class LayerCost:
     Args:
         name: its path in the network. kind: "convolution", "blur", "dense", "norm",
             "table" (rows are looked up, not multiplied).
-        parameters: weights and biases, frozen ones too. macs: multiply-adds for one sample;
-            those of norms are not counted.
+        parameters: weights and biases, frozen ones too; of a symmetry those that are free, each
+            of which stands at several taps. macs: multiply-adds for one sample; those of norms
+            are not counted.
         dense_parameters: what a layer would have in which every output cell sees every input
             cell, each with its own weight. local_parameters: in which windows stay but each
             cell has its own weights. Both equal ``parameters`` where there is no window.
@@ -96,6 +98,11 @@ def _layer(name: str, module: nn.Module, before: torch.Size, after: torch.Size) 
         kind = "table"
     elif isinstance(module, BlurDown):
         kind, macs = "blur", prod(after) * weight.numel()
+    elif isinstance(module, TurningConvolution):
+        kind, taps = "convolution", module.layout.numel()
+        macs = prod(after[1:]) * taps
+        bias = prod(after) if module.bias is not None else 0
+        dense, local = prod(after) * prod(before) + bias, macs + bias
     elif weight.ndim > 2:
         kind = "convolution"
         backwards = isinstance(module, TransposedConvolution)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..layers import Convolution, TransposedConvolution, hide
-from ..plan import NetPart
+from ..layers import Convolution, TransposedConvolution, hide, resize
+from ..layers.symmetry import ReadOut
+from ..net import NetPart
 from .block import ConvBlock
+from .parts import beside, convolution, fields, keeps_places, turns_of
 
 
 class Decoder(nn.Module):
@@ -18,7 +20,9 @@ class Decoder(nn.Module):
     Args:
         rank: number of grid axes.
         net: gives widths, strides and kernels of the levels, norm and activation. Behind a stem
-            that strides, answers are enlarged to the cells of the input by one more layer.
+            that strides, answers are enlarged to the cells of the input by one more layer. With
+            a symmetry a moved sample gives the moved answers; levels are enlarged by
+            interpolation then, which no move disturbs.
         outputs: K, numbers per cell.
         depth: convolutions at each level.
         prior: expected share of each class, ``(K,)``; sets the bias. None starts from zero.
@@ -41,11 +45,17 @@ class Decoder(nn.Module):
         prior: Tensor | None = None,
     ) -> None:
         super().__init__()
+        keeps_places(net)
+        self.net, self.turns = net, turns_of(net)
         widths = [width for width, _ in net.levels]
-        ups, joins = [], []
+        ups: list[nn.Module] = []
+        joins = []
         for level in reversed(range(len(net.widths))):
             here, step = widths[level], net.strides[level]
-            ups.append(TransposedConvolution(rank, widths[level + 1], here, step, stride=step))
+            if self.turns is None:
+                ups.append(TransposedConvolution(rank, widths[level + 1], here, step, stride=step))
+            else:
+                ups.append(convolution(rank, widths[level + 1], here, 1, net, bias=True))
             kernel = net.kernels[level]
             joins.append(
                 nn.ModuleList(
@@ -55,7 +65,9 @@ class Decoder(nn.Module):
             )
         self.ups, self.joins = nn.ModuleList(ups), nn.ModuleList(joins)
         self.last: nn.Module
-        if max(net.stem_stride) > 1:
+        if self.turns is not None:
+            self.last = ReadOut(self.turns, fields(net, widths[0]), outputs)
+        elif max(net.stem_stride) > 1:
             step = net.stem_stride
             self.last = TransposedConvolution(rank, widths[0], outputs, step, stride=step)
         else:
@@ -69,12 +81,17 @@ class Decoder(nn.Module):
         x = features[-1]
         levels = list(zip(features[:-1], masks[:-1], strict=True))
         for (skip, mask), up, join in zip(reversed(levels), self.ups, self.joins, strict=True):
-            x = hide(_like(up(x), skip), mask)
-            x = torch.cat([x, skip], 1)
+            x = up(x)
+            x = _like(x, skip) if self.turns is None else resize(x, skip.shape[2:])
+            x = beside(self.net, hide(x, mask), skip)
             for block in join:  # type: ignore[attr-defined]
                 x, mask = block(x, mask)
         raw: Tensor = self.last(x * self.scale)
-        return raw
+        if self.turns is None or max(self.net.stem_stride) == 1:
+            return raw
+        return resize(
+            raw, [n * s for n, s in zip(raw.shape[2:], self.net.stem_stride, strict=True)]
+        )
 
 
 def _like(x: Tensor, other: Tensor) -> Tensor:

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from ..layers import Convolution
 from ..layers.boxes import around, centres
-from ..plan import NetPart
+from ..layers.symmetry import ReadOut
+from ..layers.symmetry.readout import Gives
+from ..net import NetPart
 from .block import ConvBlock
+from .parts import fields, keeps_places, turns_of
 from .pyramid import Pyramid
 
 PRIOR = 0.01  # that a cell holds a thing, at first: else the empty ones drown all others
@@ -35,8 +38,10 @@ def cells_of(
 ) -> Cells:
     """The cells of some levels of a backbone on inputs of ``size``, in the order of the head.
 
-    levels: positions in ``net.levels`` (0 is the stem).
+    levels: positions in ``net.levels`` (0 is the stem). With a symmetry every grid lies around
+    the middle of the sample, also where strides do not divide the size.
     """
+    centred = turns_of(net) is not None
     grid = tuple(-(-n // s) for n, s in zip(size, net.stem_stride, strict=True))
     grids = [grid]
     for stride in net.strides:
@@ -46,6 +51,9 @@ def cells_of(
     for level in levels:
         stride = net.levels[level][1]
         points.append(centres(grids[level], stride))
+        if centred:
+            over = zip(size, grids[level], stride, strict=True)
+            points[-1] = points[-1] + torch.tensor([(n - m * s) / 2 for n, m, s in over])
         strides.append(torch.tensor(stride, dtype=torch.float32).expand_as(points[-1]))
     return Cells(torch.cat(points).to(device), torch.cat(strides).to(device))
 
@@ -72,6 +80,8 @@ class BoxHead(nn.Module):
         classes: kinds of things. width: channels of pyramid and towers. depth: blocks per tower.
         side: usual side of a box in input cells along each axis, so that the first boxes fit.
 
+    With a symmetry a moved sample gives the moved boxes, their sides exchanged with the axes.
+
     Shapes: list of ``(B, C_i, *T_i)`` of all levels, and their masks -> ``(B, A, classes + 2 R)``.
     Source: anchor-free towers after Tian et al., arXiv:1904.01355; the prior of Lin et al.,
         arXiv:1708.02002, section 4.1.
@@ -91,6 +101,7 @@ class BoxHead(nn.Module):
         side: Sequence[float] = (),
     ) -> None:
         super().__init__()
+        keeps_places(net)
         self.levels = tuple(levels)
         self.pyramid = Pyramid(rank, [net.levels[i][0] for i in levels], width, net)
 
@@ -104,8 +115,8 @@ class BoxHead(nn.Module):
         self.what, self.where = towers(), towers()
         # What answers is called last: no norm stands behind it (see training/optimiser.py).
         self.last = nn.ModuleList(
-            nn.ModuleList(Convolution(rank, width, outputs, 1) for _ in levels)
-            for outputs in (classes, 2 * rank)
+            nn.ModuleList(_answer(rank, width, kinds, net) for _ in levels)
+            for kinds in (classes, 0)
         )
         whats, wheres = (each.children() for each in self.last.children())
         for what, where, level in zip(whats, wheres, levels, strict=True):
@@ -130,6 +141,15 @@ class BoxHead(nn.Module):
         return torch.cat(found, 2).movedim(1, 2)
 
 
+def _answer(rank: int, width: int, classes: int, net: NetPart) -> nn.Module:
+    """What answers for every cell: a score of each class, or where there are none the sides."""
+    turns = turns_of(net)
+    if turns is None:
+        return Convolution(rank, width, classes or 2 * rank, 1)
+    gives: Gives = "scalar" if classes else "faces"
+    return ReadOut(turns, fields(net, width), classes or 1, gives=gives)
+
+
 def _through(tower: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
     for block in tower.children():
         x, mask = block(x, mask)
@@ -138,8 +158,12 @@ def _through(tower: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def _begin(last: nn.Module, bias: float | Tensor) -> None:
-    """Small weights and this bias: at first every cell says the same."""
-    assert isinstance(last, Convolution), "a tower ends with a convolution"
+    """Small weights and this bias: at first every cell says the same.
+
+    Sides that a symmetry exchanges have one bias in common: their mean.
+    """
+    assert isinstance(last, Convolution | ReadOut), "a tower ends with a convolution"
     assert last.bias is not None, "which has a bias"
     last.weight.mul_(0.1)
-    last.bias.copy_(torch.as_tensor(bias).expand_as(last.bias))
+    each = torch.as_tensor(bias)
+    last.bias.copy_((each if len(last.bias) == each.numel() else each.mean()).expand_as(last.bias))

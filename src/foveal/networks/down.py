@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..errors import PlanError
 from ..layers import AveragePool, BlurDown, MaxPool, hide, strided
+from ..layers.centred import Border, CentredPool, Kind
+from ..layers.polyphase import Polyphase
+from ..layers.symmetry import Symmetry
+from ..net import NetPart
+from .parts import turns_of
+
+KINDS: dict[str, Kind] = {"max": "max", "average": "average", "blur": "blur"}
 
 
 class Down(nn.Module):
@@ -13,26 +21,81 @@ class Down(nn.Module):
 
     Args:
         rank: number of grid axes.
-        kind: "max", "average" or "blur".
+        kind: "max", "average", "blur" or, where ``shift`` is not "plain", "stride" (nothing but
+            what the shift asks for).
         stride: cells per step along each axis; 1 leaves an axis alone.
+        shift: "plain", or what stands between the maximum of every window and the stride: "blur"
+            smooths, "exact" keeps the cells that are strongest, wherever they begin, on a grid
+            whose ends meet. An average or a blur smooths already.
+        turns: whose fields the channels are; windows then lie in the middle of the grid.
+        channels: of x; only "exact" asks for them.
 
     Shapes: x ``(B, C, *S) -> (B, C, *T)``, mask ``(B, 1, *S) -> (B, 1, *T)``, with
         ``T[i] = ceil(S[i] / stride[i])``. Real cells stand in front along each axis.
+    Raises: PlanError for a mask where turns or exact shifts are promised: they would move it.
+    Source: blur behind a dense maximum, Zhang, arXiv:1904.11486; "exact" as `Polyphase`.
     """
 
-    def __init__(self, rank: int, kind: str, stride: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        rank: int,
+        kind: str,
+        stride: tuple[int, ...],
+        *,
+        shift: str = "plain",
+        turns: Symmetry | None = None,
+        channels: int = 0,
+    ) -> None:
         super().__init__()
-        self.stride = stride
-        pools = {"max": MaxPool, "average": AveragePool, "blur": BlurDown}
-        self.pool: nn.Module = pools[kind](rank, stride)
+        self.stride, self.maximum = stride, kind == "max"
+        self.masks = turns is None and shift != "exact"
+        self.dense = None if shift == "plain" else _dense(rank, kind, stride, shift, turns)
+        self.pool: nn.Module
+        if shift == "exact":
+            self.pool = Polyphase(rank, channels, stride, symmetry=turns)
+        elif turns is not None:
+            self.pool = CentredPool(rank, KINDS[kind] if shift == "plain" else "blur", stride)
+        elif shift == "blur" or kind == "blur":
+            self.pool = BlurDown(rank, stride)
+        else:
+            self.pool = MaxPool(rank, stride) if self.maximum else AveragePool(rank, stride)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         if mask is None:
-            return self.pool(x), None
+            return self.pool(x if self.dense is None else self.dense(x)), None
+        if not self.masks:
+            raise PlanError(
+                "samples with padding cannot keep a symmetry or exact shifts",
+                where="plan.json: net.symmetry, net.shift",
+                mend='set net.symmetry to "none" and net.shift to "plain" or "blur"',
+            )
         less = strided(mask, self.stride)
+        if self.dense is not None:
+            x = hide(self.dense(x, mask), mask)
         if isinstance(self.pool, BlurDown):
             return hide(self.pool(_extend(x, mask, self.stride)), less), less
         return self.pool(x, mask), less
+
+
+def down_of(net: NetPart, rank: int, channels: int, stride: tuple[int, ...]) -> Down:
+    """How the stages of a plan's network halve the grid."""
+    return Down(rank, net.down, stride, shift=net.shift, turns=turns_of(net), channels=channels)
+
+
+def _dense(
+    rank: int, kind: str, stride: tuple[int, ...], shift: str, turns: Symmetry | None
+) -> nn.Module | None:
+    """What looks at every window before cells are left out; None where the next layer does."""
+    exact = shift == "exact"
+    if kind == "max" and not exact and turns is None:
+        return MaxPool(rank, stride, 1)
+    if kind == "max":
+        border: Border = "circular" if exact else "replicate"
+        return CentredPool(rank, "max", 1, kernel=stride, padding=border)
+    if exact and kind in ("average", "blur"):
+        width = tuple(2 * s - 1 for s in stride)
+        return CentredPool(rank, "blur", 1, kernel=width, padding="circular")
+    return None
 
 
 def _extend(x: Tensor, mask: Tensor, stride: tuple[int, ...]) -> Tensor:

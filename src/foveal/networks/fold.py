@@ -1,14 +1,17 @@
-"""Fewer operations, the same answers: batch norms become part of the convolutions before them."""
+"""Fewer operations, the same answers: batch norms become part of the convolutions before them, and
+convolutions that turn with their input become plain ones."""
 
 from __future__ import annotations
 
-import copy
 from typing import TypeVar
 
 import torch
 from torch import nn
 
-from ..layers import BatchNorm, MaxPool
+from ..layers import BatchNorm, Convolution
+from ..layers.centred import CentredConvolution
+from ..layers.symmetry import SeparableGroupConvolution
+from ..layers.symmetry import fold as plain
 from .block import ConvBlock
 
 N = TypeVar("N", bound=nn.Module)
@@ -17,11 +20,12 @@ N = TypeVar("N", bound=nn.Module)
 def fold(network: N) -> N:
     """A copy in evaluation mode whose convolutions do what their batch norms did.
 
-    An average or a blur between the two lets a scale and an offset pass. A maximum lets them
-    pass only where no scale is negative; such a block keeps its norm, and `unfolded` names it.
-    Answers agree within the rounding of the weights' float type. The copy is for prediction.
+    Those of a symmetry become plain ones first (`layers.symmetry.fold`). An average or a blur
+    between the two lets a scale and an offset pass. A maximum lets them pass only where no scale
+    is negative; such a block keeps its norm, and `unfolded` names it. Answers agree within the
+    rounding of the weights' float type. The copy is for prediction.
     """
-    folded = copy.deepcopy(network).eval()
+    folded = plain(network)
     for block in folded.modules():
         if isinstance(block, ConvBlock) and _folds(block):
             _fold(block)
@@ -37,14 +41,17 @@ def unfolded(network: nn.Module) -> tuple[str, ...]:
 def _folds(block: ConvBlock) -> bool:
     if not isinstance(block.norm, BatchNorm):
         return False
-    maximum = block.down is not None and isinstance(block.down.pool, MaxPool)
+    maximum = block.down is not None and block.down.maximum and not block.last
     return not maximum or bool((block.norm.weight >= 0).all())
 
 
 @torch.no_grad()
 def _fold(block: ConvBlock) -> None:
     norm, convolution = block.norm, block.convolution
+    if isinstance(convolution, SeparableGroupConvolution):
+        convolution = convolution.pointwise
     assert isinstance(norm, BatchNorm), "only such blocks are folded"
+    assert isinstance(convolution, Convolution | CentredConvolution), "made plain before"
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     each = (-1, *[1] * (convolution.weight.ndim - 1))
     convolution.weight.copy_(convolution.weight * scale.view(each))

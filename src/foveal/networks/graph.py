@@ -23,13 +23,19 @@ from ..layers import (
     SqueezeExcite,
     TransposedConvolution,
 )
+from ..layers.centred import CentredConvolution, CentredPool
+from ..layers.polyphase import Polyphase
+from ..layers.symmetry import FieldGate, FieldNorm, FieldPool
+from ..layers.symmetry.turning import TurningConvolution
 from .build import Network
 from .receptive_field import INPUT, Operation, ReceptiveField, receptive_fields
 
 # These look at the whole grid to set a scale, which by custom is not counted as seeing.
-_PASSES = (BatchNorm, ChannelNorm, GroupNorm, SqueezeExcite, DropPath, nn.Identity)
+_GATES = (SqueezeExcite, FieldGate, FieldNorm)
+_PASSES = (BatchNorm, ChannelNorm, GroupNorm, *_GATES, DropPath, nn.Identity)
 _PASSES_IN_TORCH = ("activation", "dropout", "batchnorm", "normalization", "instancenorm")
-_SEES_ALL = (GlobalPool, GridPool, AdaptivePool, Dense, nn.Linear, nn.Flatten)
+_SEES_ALL = (GlobalPool, GridPool, AdaptivePool, FieldPool, Dense, nn.Linear, nn.Flatten)
+_CENTRED = (CentredConvolution, CentredPool, TurningConvolution)
 _JOINS: tuple[Callable[..., Any], ...] = (
     operator.add,
     operator.iadd,
@@ -76,7 +82,7 @@ class _Tracer(fx.Tracer):  # torch's own way to say where to stop
     """Looks into containers, and takes layers as they are."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, SqueezeExcite) or not any(True for _ in m.children())
+        return isinstance(m, (*_GATES, FieldPool)) or not any(True for _ in m.children())
 
 
 class _Reader:
@@ -136,6 +142,10 @@ def _window(layer: nn.Module) -> dict[str, Any] | None:
     """Kernel, stride, padding and dilation of a layer of ours or of torch's, or None."""
     if isinstance(layer, TransposedConvolution) or getattr(layer, "transposed", False):
         return None
+    if isinstance(layer, Polyphase):
+        return {"kernel": layer.stride, "stride": layer.stride, "padding": 0, "dilation": 1}
+    if isinstance(layer, _CENTRED):
+        return _around_the_middle(layer)
     if hasattr(layer, "before"):
         window = {"kernel": layer.kernel, "stride": layer.stride, "padding": layer.before}
     elif hasattr(layer, "kernel_size"):
@@ -144,6 +154,16 @@ def _window(layer: nn.Module) -> dict[str, Any] | None:
     else:
         return None
     return window | {"dilation": getattr(layer, "dilation", 1)}
+
+
+def _around_the_middle(layer: Any) -> dict[str, Any]:
+    """The window of a layer that is centred on sizes that its stride divides."""
+    dilation = getattr(layer, "dilation", (1,) * len(layer.kernel))
+    width = [d * (k - 1) + 1 for k, d in zip(layer.kernel, dilation, strict=True)]
+    width = [max(w, s) + (max(w, s) - s) % 2 for w, s in zip(width, layer.stride, strict=True)]
+    before = [(w - s) // 2 for w, s in zip(width, layer.stride, strict=True)]
+    window = {"kernel": tuple(width), "stride": layer.stride, "padding": tuple(before)}
+    return window | {"dilation": 1}
 
 
 def _front(layer: Any) -> Any:

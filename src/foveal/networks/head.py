@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..layers import Dense, GlobalPool, GridPool, OpeningPool
 from ..layers import activation as activate
+from ..layers.symmetry import FieldPool, Symmetry
 from ..net import OPENING, PARTS, NetPart
+from .parts import fields, turns_of
 
 
 class PooledHead(nn.Module):
     """One output vector per sample: pool the real cells, then fully connected layers.
 
     Args:
-        inputs: channels of the features, times the places that ``pool`` tells apart.
+        inputs: channels of the features, times the places that ``pool`` tells apart; fields
+            where there are ``turns``.
         outputs: K, numbers per sample (classes, or regressed values).
         hidden: widths of fully connected layers before the last one.
         pool: "average" or "max" over the grid, "grid": the average of each of its parts, or
@@ -29,6 +32,7 @@ class PooledHead(nn.Module):
         prior: expected frequency of each class, ``(K,)``, summing to 1. Sets the bias.
             None starts from zero.
         activation: between fully connected layers.
+        turns: whose fields the features are: the answer is the same under all of them.
 
     Shapes: features ``(B, C, *S)``, mask ``(B, 1, *S)`` with 1 on real cells -> ``(B, K)``.
     Raises: PlanError when the prior does not have K entries.
@@ -47,10 +51,14 @@ class PooledHead(nn.Module):
         scale: float = 1.0,
         prior: Tensor | None = None,
         activation: str = "relu",
+        turns: Symmetry | None = None,
     ) -> None:
         super().__init__()
         self.pool: nn.Module
-        if pool == "grid":
+        if turns is not None:
+            assert pool in ("average", "max"), "refused with the plan"
+            self.pool = FieldPool(turns, "max" if pool == "max" else "average")
+        elif pool == "grid":
             self.pool = GridPool(PARTS)
         elif pool == "opening":
             self.pool = OpeningPool(OPENING)
@@ -89,7 +97,7 @@ def planned_head(
 ) -> PooledHead:
     """The pooled head that a plan's network asks for, on ``inputs`` channels."""
     return PooledHead(
-        inputs * net.places,
+        fields(net, inputs) * net.places,
         outputs,
         hidden=net.hidden,
         pool=net.pool,
@@ -97,4 +105,5 @@ def planned_head(
         scale=net.scale,
         prior=prior,
         activation=net.activation,
+        turns=turns_of(net),
     )

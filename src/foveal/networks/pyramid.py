@@ -7,16 +7,18 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..layers import Convolution, hide
-from ..plan import NetPart
+from ..layers import hide, resize
+from ..net import NetPart
 from .block import ConvBlock
+from .parts import convolution, turns_of
 
 
 class Pyramid(nn.Module):
     """Features of one width at every level, each informed by all coarser ones.
 
     A pointwise convolution brings each level to ``width`` channels; from the coarsest on, each is
-    blown up to the next finer grid (nearest cells) and added; a block smooths the sum.
+    blown up to the next finer grid (nearest cells; with a symmetry interpolated, which no move
+    disturbs) and added; a block smooths the sum.
 
     Args:
         rank: number of grid axes.
@@ -32,7 +34,8 @@ class Pyramid(nn.Module):
     def __init__(self, rank: int, inputs: Sequence[int], width: int, net: NetPart) -> None:
         super().__init__()
         kernel = (3,) * rank
-        self.across = nn.ModuleList(Convolution(rank, n, width, 1) for n in inputs)
+        self.nearest = turns_of(net) is None
+        self.across = nn.ModuleList(convolution(rank, n, width, 1, net, bias=True) for n in inputs)
         self.smooth = nn.ModuleList(ConvBlock(rank, width, width, kernel, net) for _ in inputs)
 
     def forward(
@@ -46,7 +49,9 @@ class Pyramid(nn.Module):
         ):
             here = across(x)
             if above is not None:
-                here = here + F.interpolate(above, here.shape[2:], mode="nearest")
+                size = here.shape[2:]
+                wide = F.interpolate(above, size, mode="nearest") if self.nearest else None
+                here = here + (resize(above, size) if wide is None else wide)
             above = hide(here, mask)
             found.append(smooth(above, mask)[0])
         return found[::-1]
