@@ -9,8 +9,8 @@ from foveal.training import checkpoint
 from foveal.training.checkpoint import State
 from foveal.training.history import History
 from foveal.verbs.choice import choose
+from foveal.verbs.first_weights import new_network
 from foveal.verbs.plan import Wish, draw
-from foveal.verbs.prepare_run import new_network
 from foveal.verbs.source import Source, examine
 from roads import TINY, folders, shades
 from test_gallery import PEOPLE, faces

@@ -97,13 +97,13 @@ class AugmentPart:
 class FitPart:
     """How the weights are found.
 
-    optimiser: "muon" (Muon on kernels and matrices, Nesterov SGD on the rest) or "sgd".
-    lr: peak rate of the optimiser; other_lr: of the parameters that Muon leaves to SGD.
-    weight_decay: decoupled; never on norms and biases. epochs: passes over the training part;
-    steps: optimiser steps in all. warmup: share of the steps before the peak rate.
-    ema: decay per step of the averaged weights, 0 for none. precision: "fp32" or "bf16".
-    coarse: share of the steps trained at ``coarse_size`` (0 for none). weights: of each output in
-    the loss; none: all weigh the same. winograd: wide convolutions in fewer multiplications.
+    optimiser: "muon" (Muon on kernels and matrices, Nesterov SGD on the rest) or "sgd". lr: its
+    peak rate; other_lr: of the parameters that Muon leaves to SGD. weight_decay: decoupled; never
+    on norms and biases. epochs: passes over the training part; steps: of the optimiser in all.
+    warmup: share of the steps before the peak rate. ema: decay per step of the averaged weights, 0
+    for none. precision: "fp32" or "bf16". coarse: share of the steps at ``coarse_size``. weights:
+    of each output in the loss; none: all alike. winograd: wide convolutions in fewer
+    multiplications. members: networks that learn side by side and answer together.
     """
 
     optimiser: Literal["muon", "sgd"]
@@ -125,6 +125,7 @@ class FitPart:
     coarse_size: tuple[int, ...]
     weights: tuple[float, ...] = ()
     winograd: bool = False
+    members: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,8 @@ class Plan:
     """Complete: same plan, data, seed and machine give the same model.
 
     ``why["net.widths"]`` holds one sentence per number; an edited number says "set by you".
-    ``budget`` is the whole command's time in seconds, None when epochs were given.
-    ``folds``: so many networks of this plan answer together, each with a budget of its own; 0
-    for one.
+    ``budget`` is the whole command's time in seconds, None when epochs were given. ``folds``: so
+    many networks of this plan answer together, each with a budget of its own; 0 for one.
     """
 
     task: str

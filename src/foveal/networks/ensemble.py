@@ -25,7 +25,13 @@ class Ensemble(nn.Module):
         self.join = join
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.join(torch.stack([member(x, mask) for member in self.members]))
+        return self.join(torch.stack(each(self, x, mask)))
+
+
+def each(network: nn.Module, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+    """Raw answers of every member, before they are joined; of any other network its own."""
+    members = network.members if isinstance(network, Ensemble) else [network]
+    return [member(x, mask) for member in members]
 
 
 def log_mean(logs: Tensor) -> Tensor:

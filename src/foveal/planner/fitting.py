@@ -109,6 +109,7 @@ def fitting(
     why["fit.warmup"] = "a tenth of the steps to reach the peak, then a straight line to zero"
     why["fit.label_smoothing"] = "a tenth of the certainty is spread: better calibrated"
     why["fit.ema"] = "a rate that reaches zero averages by itself"
+    why["fit.members"] = "one, until the time that a step takes is known"
     why["fit.winograd"] = machine.why_winograd
     why["fit.coarse"] = why["fit.coarse_size"] = early[2]
     return part

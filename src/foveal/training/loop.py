@@ -14,6 +14,7 @@ from ..datasets.batches import Batches
 from ..grid import Batch
 from ..layers import channels_last, kernels_channels_last, tiled
 from ..layers.resample import resize
+from ..networks.ensemble import each
 from ..plan import Plan
 from ..progress import SILENT, Progress
 from ..tasks import Task
@@ -120,10 +121,11 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
         x = channels_last(x)
     half = plan.fit.precision == "bf16"
     with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):
-        raw = journey.network(x, mask)
-    loss = journey.task.loss(raw.float(), y, mask, plan)
+        raws = each(journey.network, x, mask)
+    # A sum, not a mean: each of several networks learns as it would alone.
+    loss = torch.stack([journey.task.loss(raw.float(), y, mask, plan) for raw in raws]).sum()
     loss.backward()  # type: ignore[no-untyped-call]
-    value, *lengths = _lengths(loss, optimiser.gradients())
+    value, *lengths = _lengths(loss / len(raws), optimiser.gradients())
     rate = middle_rate(at.progress, at.total - at.step, plan.fit.warmup)
     if isfinite(value) and all(map(isfinite, lengths)):
         optimiser.step(rate * at.brake)

@@ -10,7 +10,8 @@ from torch import nn
 from ..plan import Plan
 from ..progress import Progress
 from ..training import checkpoint
-from .prepare_run import new_network, task_of
+from .first_weights import new_network
+from .prepare_run import task_of
 
 if TYPE_CHECKING:
     from ..datasets.split import Split

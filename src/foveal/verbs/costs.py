@@ -27,7 +27,7 @@ def spent(plan: Plan, task: Task, history: History) -> dict[str, Any]:
     else:
         whole = build(plan, task.head(plan, plan.net.features, None))
         each = cost(whole, plan.data.channels, size).macs
-    rate = history.samples_per_second
+    each, rate = each * plan.fit.members, history.samples_per_second
     return {
         "seconds": 0.0,
         "training_seconds": round(history.seconds, 2),

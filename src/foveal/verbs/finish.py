@@ -32,6 +32,7 @@ from ..evaluation.summary import summarise
 from ..evaluation.video_baselines import DOUBT, MOST, Change, changed, matters, motion, sentence
 from ..grid import Sample, time_of
 from ..networks.build import Network
+from ..networks.ensemble import Ensemble
 from ..networks.weights import save_weights
 from ..plan import Plan, replace_part
 from ..progress import Progress
@@ -155,6 +156,9 @@ class Finish:
 
     def _balance(self, network: nn.Module) -> None:
         """What held-back samples say of the shares of a text's two paths."""
+        if isinstance(network, Ensemble):
+            for member in network.members:
+                self._balance(member)
         if not isinstance(network, Network):
             return
         held = part(self.plan, self.survey, self.split.validation, batch_size(self.plan), False)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import PlanError
-from ..plan import Plan
+from ..plan import Plan, replace_part
 from ..progress import Progress
 from ..record import read_json
 from ..report import Report
@@ -65,9 +65,10 @@ def begin_folds(
         task.check(of_fold(survey, fold, number).card)
     plan, laid, split = draw(of_fold(survey, fold, 0), wish, progress=progress)
     build(plan)  # an edited plan that cannot be built must not leave a run behind
-    # As many views of each sample in every fold as the time of the first allows.
-    plan = dataclasses.replace(plan, judge=fitted(plan, laid, split, started)[0].judge)
-    plan = dataclasses.replace(plan, folds=wish.folds)
+    # As many views of each sample, and networks, in every fold as the time of the first allows.
+    first = fitted(plan, laid, split, started)[0]
+    plan = replace_part(plan, "fit", members=first.fit.members)
+    plan = dataclasses.replace(plan, judge=first.judge, folds=wish.folds)
     begin(run, survey.card, plan)
     survey = dataclasses.replace(survey, store=laid.store, truths=laid.truths)
     return _one_by_one(run, survey, plan, fold, started, progress)
@@ -128,6 +129,7 @@ def _train(here: Path, survey: Survey, plan: Plan, started: float, progress: Pro
         return
     split = drawn(survey, plan)
     timed, reserve = fitted(plan, survey, split, started)
+    timed = replace_part(timed, "fit", members=plan.fit.members)
     timed = dataclasses.replace(timed, judge=plan.judge)
     set_out(here, survey, timed, split, reserve, started, progress, keep=True)
 

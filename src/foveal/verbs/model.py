@@ -167,20 +167,15 @@ def load(run: str | Path) -> Model:
             mend=f"foveal train --resume {run}" if begun else "give the folder `train` has written",
         )
     from ..layers.memory import kernels_channels_last
-    from ..networks.build import build  # after the check: a mistyped folder costs no seconds
-    from ..networks.weights import load_weights
-    from .prepare_run import empty_ensemble, task_of
+    from ..networks.weights import load_weights  # after the check: a typo costs no seconds
+    from .first_weights import empty_network
 
     plan = Plan.from_dict(read_json(folder / "plan.json"), str(folder / "plan.json"))
     _check(plan, folder)
     plan = here(plan)
     card = Card.from_dict(read_json(folder / "card.json"), str(folder / "card.json"))
     report = Report.from_dict(read_json(folder / "report.json"), str(folder / "report.json"))
-    network: Network | Ensemble
-    if plan.folds:
-        network = empty_ensemble(plan, report.calibration)
-    else:
-        network = build(plan, task_of(plan).head(plan, plan.net.features, None))
+    network = empty_network(plan, report.calibration)
     load_weights(network, folder / "weights.safetensors")
     if plan.fit.channels_last:  # as it was judged: another layout rounds differently
         kernels_channels_last(network)
@@ -212,9 +207,10 @@ def _check(plan: Plan, folder: Path) -> None:
             where=str(folder / "plan.json"),
             mend=f"known: {', '.join(names(tasks))}",
         )
-    if plan.folds and (plan.folds < 2 or task_of(plan).joined is None):
+    several = max(1, plan.folds) * plan.fit.members
+    if plan.folds == 1 or several < 1 or (several > 1 and task_of(plan).joined is None):
         raise RunError(
-            f"{plan.folds} networks of the task {plan.task!r} are no model",
+            f"{several} networks of the task {plan.task!r} are no model",
             where=str(folder / "plan.json"),
             mend="restore the file, or train again",
         )
@@ -226,7 +222,7 @@ def _check(plan: Plan, folder: Path) -> None:
             mend="restore the file, or train again",
         )
     size = (folder / "weights.safetensors").stat().st_size
-    if 2 * max(1, plan.folds) * _least_weights(plan) > size:
+    if 2 * max(1, plan.folds) * plan.fit.members * _least_weights(plan) > size:
         raise RunError(
             f"the plan asks for a larger network than the {size:,} bytes of weights hold",
             where=str(folder / "weights.safetensors"),

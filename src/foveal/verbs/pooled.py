@@ -27,10 +27,11 @@ from ..report import Report, Score
 from ..tasks import Answers, Calibration
 from .costs import peak_memory_mb
 from .finish import Finish
+from .first_weights import empty_network
 from .folds import fold_folder
 from .hold import writing
 from .kept import Kept, load_answers
-from .prepare_run import empty_ensemble, task_of
+from .prepare_run import task_of
 from .sources import alike, groups_of
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def pooled(
 
 def _joined(plan: Plan, calibration: Calibration, folders: Sequence[Path]) -> Ensemble:
     """The networks of all folds as one."""
-    network = empty_ensemble(plan, calibration)
+    network = empty_network(plan, calibration)
+    assert isinstance(network, Ensemble), "a plan with folds has several"
     for member, here in zip(network.members, folders, strict=True):
         load_weights(member, here / "weights.safetensors")
     if plan.fit.channels_last:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 def fitted(plan: Plan, survey: Survey, split: Split, started: float) -> tuple[Plan, float]:
     """The plan with its steps, and the seconds of its budget that judging will take."""
+    from .first_weights import check_members
     from .prepare_run import measured, part, timed
 
+    check_members(plan)
     if plan.budget is None:
         batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
         return timed(plan, 1.0, len(batches), 0.0), 0.0
@@ -85,7 +87,8 @@ def _carry_out(
     from ..training.loop import fit
     from ..training.stop import Stop
     from .finish import Finish, validation
-    from .prepare_run import new_network, part, task_of
+    from .first_weights import new_network
+    from .prepare_run import part, task_of
 
     torch.set_num_threads(plan.fit.threads)
     network = new_network(plan, survey, split)
