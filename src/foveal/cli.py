@@ -17,6 +17,7 @@ from .clock import process_began
 from .commands import audit, enroll, identify
 from .doors import door, usage
 from .options import (
+    Audit,
     Bad,
     Budget,
     Changes,
@@ -155,6 +156,7 @@ def train(
     symmetry: Symmetry = "auto",
     bad_files: Bad = "skip",
     changes: Changes = None,
+    audit_too: Audit = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
@@ -164,7 +166,8 @@ def train(
     span, edits = span_of(budget, epochs), edits_of(changes)
     if (data is None) == (resume is None):
         raise usage("give DATA to train on, or --resume RUN to go on with a run; not both")
-    if resume is not None and (test, budget, epochs, out, changes, folds) != (None,) * 5 + (0,):
+    alone = (test, budget, epochs, out, changes) == (None,) * 5 and not folds and not audit_too
+    if resume is not None and not alone:
         raise usage("a resumed run keeps its own plan; give --resume RUN alone")
     with door(reuse_memory=True) as progress:
         from .tables import show_report
@@ -190,6 +193,7 @@ def train(
                 symmetry=symmetry,
                 changes=edits,
                 bad_files=bad_files,
+                audit=audit_too,
                 started=_started,
                 progress=progress,
             )

@@ -40,9 +40,8 @@ def audit(
     """Ask a model again after every change of its samples, and say what helps.
 
     Args:
-        model: a run folder, a `Model`, or any function from a batch ``(B, C, *S)`` as an array to
-            probabilities ``(B, K)`` (array or tensor), such as a network with a softmax or a
-            session of an exported one.
+        model: a run folder, a `Model`, an ONNX file, a PyTorch module, or any function from a
+            batch ``(B, C, *S)`` as an array to probabilities ``(B, K)`` (array or tensor).
         samples: for a function, an array ``(N, C, *S)`` in the dtype that it takes; for a run,
             a path to data with known answers, or None for the run's own test part.
         labels: for a function, the position of each true class ``(N,)``, or None.
@@ -56,8 +55,12 @@ def audit(
     Raises: DataError, PlanError, RunError with how to mend.
     """
     from .model import Model, load
+    from .outside import of_outside
 
-    if isinstance(model, str | Path):
+    title = getattr(model, "__name__", type(model).__name__)
+    if isinstance(model, str | Path) and Path(model).suffix == ".onnx":
+        title = Path(model).name
+    elif isinstance(model, str | Path):
         out = model if out is None else out
         model = load(model)
     if isinstance(model, Model):
@@ -72,8 +75,9 @@ def audit(
         if budget is None:
             budget = SHARE * float(model.report.cost.get("seconds", 0.0) or 60.0)
     else:
+        if isinstance(model, str | Path) or callable(model):
+            model = of_outside(model, progress)
         subject = of_function(model, samples, labels, classes, axes, most)
-        title = getattr(model, "__name__", type(model).__name__)
     found = _audited(subject, budget, progress)
     if out is not None:
         _write(found, title, Path(out), progress)
