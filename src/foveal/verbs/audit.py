@@ -18,6 +18,7 @@ from .subject import Subject, of_function, of_run
 
 if TYPE_CHECKING:
     from ..evaluation.audit.asked import Asked
+    from ..evaluation.audit.changes import Change
     from ..evaluation.audit.found import Audit, Example
     from ..evaluation.audit.measure import Measured
 
@@ -103,6 +104,8 @@ def _audited(subject: Subject, budget: float | None, progress: Progress) -> Audi
     low, high = _range(subject)
     kind = Kind(subject.axes, tuple(subject.x.shape[2:]), low, high)
     asked = Asked(subject.answer, subject.x, subject.y, subject.batch)
+    if subject.graded is not None:
+        return _compared(subject, asked, changes(kind), budget, began, progress)
     classes = _classes(subject, asked)
     tried, until = changes(kind), None
     if budget is not None:
@@ -112,6 +115,33 @@ def _audited(subject: Subject, budget: float | None, progress: Progress) -> Audi
     with progress.bar("asking again", len(subject.x)) as tick:
         found = measure(asked, tried, classes, until, tick)
     return _told(subject, asked, found, classes, began)
+
+
+def _compared(
+    subject: Subject,
+    asked: Asked,
+    tried: list[Change],
+    budget: float | None,
+    began: float,
+    progress: Progress,
+) -> Audit:
+    """Of answers that are no single class."""
+    from ..evaluation.audit.found import Audit
+    from ..evaluation.audit.graded import measure_graded
+    from ..evaluation.audit.remedy import remedy
+
+    assert subject.graded is not None, "asked only of such answers"
+    until = None if budget is None else began + budget
+    with progress.bar("asking again", len(subject.x)) as tick:
+        found, right = measure_graded(asked, subject.graded, tried, until, tick)
+    rows = tuple(row for change, row in found.rows if change.listed)
+    places = tuple(row for change, row in found.rows if change.place)
+    return Audit(
+        *(found.count, right, rows, places, found.exact, (), ()),
+        remedy=remedy(rows, found.exact, right),
+        seconds=time.monotonic() - began,
+        noun=subject.noun,
+    )
 
 
 def _told(

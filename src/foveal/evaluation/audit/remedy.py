@@ -17,8 +17,8 @@ WORDS = {
     "sharpness": "noise and blur",
 }
 TRAIN = {
-    "position": "blur before each stride (train again with `--set net.shift=blur`), or moved copies "
-    "(`--set augment.translate=...`)",
+    "position": "blur before each stride (train again with `--set net.shift=blur`), or moved "
+    "copies (`--set augment.translate=...`)",
     "orientation": "mirrored and turned copies in training (`--symmetry flips`, `--set "
     "augment.turn=180`)",
     "size": "copies of other sizes in training (`--set augment.warp=...`)",
