@@ -223,7 +223,7 @@ def test_textures_accept_everything():
     assert all(t.fine for t in turns.tried)
     assert (plan.net.symmetry, plan.net.turned) == ("full", ((0, 1),))
     assert plan.augment.flip == (False, False)  # the layers hold them
-    assert "the layers hold it exactly" in plan.why["augment.flip"]
+    assert "alike by construction" in plan.why["augment.flip"]
     assert not plan.judge.mirror
 
 

@@ -14,7 +14,7 @@ from ..tasks import Spend
 from . import data as of_data
 from . import fitting as of_fit
 from . import network as of_net
-from .invariance import with_axes
+from .invariance import FIRST, invariant, with_axes
 from .kinds import Means, refined
 from .machine import Machine
 from .orientation import Orientation, orientation, oriented
@@ -50,13 +50,14 @@ def make_plan(
     the user's (`orientation`). found: what the kind of data wanted to learn from the training
     rows (`kinds.observed`).
     changes: the user's edits, applied last and recorded as such; what follows from the working
-    size (stages, kernels, depth) follows an edited one too.
+    size (stages, kernels, depth) or a promised symmetry follows an edited one too.
     Raises: PlanError for an impossible edit, or where the task finds nothing to learn.
     """
     task_named(task).check(card)
     changes = changes or {}
     wish = Wish(task, budget, epochs, seed, symmetry, evidence, turns, found)
-    plan = _plan(card, machine, wish)
+    first = {key: changes[key] for key in FIRST if key in changes}
+    plan = invariant(_plan(card, machine, wish).edited(first))
     edited = plan.edited(changes)
     size = edited.data.size
     if size == plan.data.size:
@@ -69,7 +70,8 @@ def make_plan(
         )
     if plan.rank != card.rank:  # sounds become pictures: the plan's size is not the files'
         return edited
-    return _plan(of_data.resized(card, size), machine, wish).edited(changes)
+    plan = _plan(of_data.resized(card, size), machine, wish)
+    return invariant(plan.edited(first)).edited(changes)
 
 
 @dataclass(frozen=True, slots=True)

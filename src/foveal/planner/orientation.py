@@ -99,8 +99,9 @@ def _by_wish(
     why["net.symmetry"] = f"{asked}: {len(group)} orientations by construction" + _after(
         says, "; ".join(part for part in (flips, _all(found)) if part)
     )
-    why["augment.flip"] = "the layers hold what was asked for, so mirrored copies teach nothing"
-    return Orientation(none, kind, sets, 0.0, (), why)
+    flip = tuple(wished == "full" and axis.mirrors for axis in card.axes)
+    why["augment.flip"] = f"{asked}: mirror images are {'the same' if any(flip) else 'others'}"
+    return Orientation(flip, kind, sets, 0.0, (), why)
 
 
 def _by_data(
@@ -134,11 +135,9 @@ def _by_data(
     group = found.group
     held = tuple(_flip(card.rank, (axis,)) in group.turns for axis in range(card.rank))
     within = {axis for s in group.sets for axis in s}
-    flip = tuple(may and axis not in within for axis, may in enumerate(flip))
-    if any(held):
-        why["augment.flip"] = "the layers hold it exactly, so mirrored copies teach nothing"
-    elif within:
-        why["augment.flip"] += "; together with turns they would make mirrored ones, refused"
+    if any(axis in within and flip[axis] != held[axis] for axis in range(card.rank)):
+        why["augment.flip"] += "; as the group of turns, which is decided as a whole"
+    flip = tuple(held[axis] if axis in within else may for axis, may in enumerate(flip))
     why["net.symmetry"] = f"{len(group.symmetry)} orientations by construction: {_all(found)}"
     return Orientation(flip, group.kind, group.sets, turn, plane, why)
 
