@@ -17,13 +17,13 @@ def onnx():
     return pytest.importorskip("onnx", reason='onnx is missing: pip install "foveal[deploy]"')
 
 
-def written(onnx, net, path, batch="batch", softmax=True, kind="DOUBLE"):
-    """The network of `plain_net` as an ONNX file, node by node."""
+def written(onnx, net, path, batch="batch", softmax=True):
+    """The network of `plain_net` as an ONNX file in 32 bits, node by node."""
     from onnx import TensorProto, helper, numpy_helper
 
     conv, _, _, dense, _ = net
     weights = {
-        name: values.detach().numpy()
+        name: values.detach().float().numpy()
         for name, values in zip(
             ("w", "b", "v", "c"), (conv.weight, conv.bias, dense.weight, dense.bias), strict=True
         )
@@ -41,7 +41,7 @@ def written(onnx, net, path, batch="batch", softmax=True, kind="DOUBLE"):
         helper.make_node(op, inputs, [out], **more)
         for (op, inputs, more), out in zip(steps, names, strict=True)
     ]
-    tensor = getattr(TensorProto, kind)
+    tensor = TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
         "net",
@@ -54,13 +54,13 @@ def written(onnx, net, path, batch="batch", softmax=True, kind="DOUBLE"):
     return path
 
 
-def same_as_slow(found, net, x, y):
+def same_as_slow(found, net, x, y, within=1e-6):
     rows = {(row.name, row.strength): row for row in found.rows}
     for name, move in SLOW.items():
         same, right, moved = slow(net, x, y, move)
         assert rows[name].consistency.value == pytest.approx(same, abs=1e-12), name
         assert rows[name].accuracy.value == pytest.approx(right, abs=1e-12), name
-        assert rows[name].change.value == pytest.approx(moved, abs=1e-6), name
+        assert rows[name].change.value == pytest.approx(moved, abs=within), name
 
 
 def test_an_onnx_file_against_a_slow_computation(onnx, tmp_path):
@@ -69,10 +69,11 @@ def test_an_onnx_file_against_a_slow_computation(onnx, tmp_path):
     path = written(onnx, net, tmp_path / "net.onnx")
     found = foveal.audit(path, x, y, out=tmp_path / "audit")
     assert found.samples == 100
-    same_as_slow(found, net, x, y)
+    same_as_slow(found, net, x, y, within=1e-5)
     assert "net.onnx" in (tmp_path / "audit" / "audit.html").read_text()
     again = foveal.audit(str(written(onnx, net, tmp_path / "eight.onnx", batch=8)), x, y)
-    assert again.to_dict() == found.to_dict()  # a batch of fixed size is filled up
+    kept = [[row.consistency.value for row in one.rows] for one in (found, again)]
+    assert kept[0] == kept[1]  # a batch of fixed size is filled up
 
 
 def test_a_pytorch_module_against_a_slow_computation():
@@ -100,13 +101,15 @@ class Said:
 
 def test_answers_before_the_softmax_are_taken_through_one_and_that_is_said(onnx, tmp_path):
     net, x = plain_net(), pictures(40)
-    whole = foveal.audit(net, x).to_dict()
+    whole = foveal.audit(net, x)
     said = Said()
-    assert foveal.audit(net[:-1], x, progress=said).to_dict() == whole
+    found = foveal.audit(net[:-1], x, progress=said)
+    for one, other in zip(found.rows, whole.rows, strict=True):
+        assert one.consistency == other.consistency
+        assert one.change.value == pytest.approx(other.change.value, abs=1e-12)
     assert said.lines == ["the answers are no probabilities: a softmax is taken"]
     path = written(onnx, net, tmp_path / "raw.onnx", softmax=False)
-    raw = foveal.audit(path, x).to_dict()
-    assert raw["exact"] == whole["exact"]
+    assert foveal.audit(path, x).exact == whole.exact
 
 
 def test_files_that_are_no_such_model_are_explained(onnx, tmp_path):
