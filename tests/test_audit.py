@@ -13,12 +13,13 @@ import foveal
 from foveal import Axis, DataError
 from foveal.evaluation.audit import remedy as mend
 from foveal.evaluation.audit.asked import checked
-from foveal.evaluation.audit.changes import Kind, called, changes
+from foveal.evaluation.audit.changes import Kind, changes
 from foveal.evaluation.audit.found import Exact, Row
 from foveal.evaluation.audit.page import page
 from foveal.evaluation.audit.words import change, sentences
 from foveal.grid import IMAGE_AXES, time_axis
 from foveal.layers.symmetry import Turn
+from foveal.planner.turn_groups import called
 from foveal.report import Score
 
 VOLUME = (Axis("z", 5.0, "mm"), Axis("y", 1.0, "mm"), Axis("x", 1.0, "mm"))

@@ -8,7 +8,7 @@ import pytest
 import foveal
 from foveal.errors import PlanError, RunError
 from foveal.verbs.train import train
-from roads import TINY, command, folders, shades, strict
+from roads import TINY, command, edits, folders, shades, strict
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +71,48 @@ def test_what_cannot_be_audited_is_said(run, tmp_path):
     command("audit", "run", "--budget", "soon", cwd=run, code=2)
 
 
-def test_tasks_without_one_answer_are_refused(run, tmp_path):
+def test_numbers_are_audited_on_their_own_test_part(run, tmp_path):
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 255, (40, 9, 9)).astype(np.uint8)
-    model = foveal.fit(
-        x, x.mean((1, 2)) / 255, epochs=1, out=tmp_path / "numbers", changes=dict(TINY)
-    )
-    with pytest.raises(PlanError, match="a run of regress cannot be audited yet"):
-        foveal.audit(model, run / "shades")
+    x = rng.integers(0, 255, (60, 9, 9)).astype(np.uint8)
+    np.savez(tmp_path / "set.npz", x=x, y=x.mean((1, 2)) / 255)
+    asked = ["--audit", "--epochs", "1", "--out", "run", *edits(TINY)]
+    command("train", "set.npz", *asked, cwd=tmp_path, limit=120)
+    made = strict((tmp_path / "run" / "audit.json").read_text())
+    assert list(made) == ["samples", "transforms", "exact", "merges", "remedy"]
+    assert all(row["accuracy"] is None for row in made["transforms"])
+    assert all(row["change"] >= 0 for row in made["transforms"])
+    assert 'id="steady"' in (tmp_path / "run" / "report.html").read_text()
+    with pytest.raises(PlanError, match="on its own test part alone, so far"):
+        foveal.audit(tmp_path / "run", run / "shades")
+
+
+def test_an_audit_stands_in_the_report_of_a_run_that_asked_for_it(run, tmp_path):
+    asked = ["--audit", "--epochs", "2", "--out", tmp_path / "run", *edits(TINY), "--json"]
+    done = command("train", run / "shades", *asked, cwd=tmp_path, limit=120)
+    report = strict(done.stdout)
+    assert report == strict((tmp_path / "run" / "report.json").read_text())
+    assert report["invariance"]["audit"] == strict((tmp_path / "run" / "audit.json").read_text())
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert 'id="steady"' in page
+    assert "were asked about again after each change" in page
+    assert "The changes that turn most answers over" in page
+    plain = (run / "run" / "report.html").read_text()
+    assert 'id="steady"' not in plain
+
+
+def test_an_audit_of_folds_or_of_a_resumed_run_is_refused(run, tmp_path):
+    folds = ["--audit", "--folds", "3", "--epochs", "1", "--out", tmp_path / "run"]
+    done = command("train", run / "shades", *folds, cwd=tmp_path, code=1)
+    assert "have together learned from every sample" in done.stderr
+    assert not (tmp_path / "run").exists()
+    command("train", "--resume", run / "run", "--audit", cwd=tmp_path, code=2)
+
+
+def test_a_run_that_cannot_be_audited_is_kept_and_that_is_said(tmp_path):
+    words = ["good day", "fine weather", "bad luck", "poor show"]
+    lines = [f"{i % 4 // 2} {words[i % 4]} {i} times over" for i in range(60)]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    asked = ["--audit", "--epochs", "1", "--out", "run"]
+    done = command("train", "lines.txt", *asked, cwd=tmp_path, limit=120)
+    assert "no audit: a run on texts of any length cannot be audited yet" in done.stderr
+    assert (tmp_path / "run" / "report.json").exists()

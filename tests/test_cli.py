@@ -71,7 +71,7 @@ class TestUsage:
             (["train", "data", "--epochs", "0"], "--epochs 0 must be above 0"),
             (["train", "data", "--epochs", "nan"], "--epochs nan must be above 0"),
             (["train", "data", "--seed", "-1"], "greater than or equal to 0"),
-            (["train", "data", "--symmetry", "full"], "is not one of 'auto', 'none', 'flips'"),
+            (["train", "data", "--symmetry", "spin"], "is not one of 'auto', 'none', 'flips'"),
             (["plan", "data", "--set", "net.gate"], "must have the form key=value"),
             (["plan", "data", "--set", "=3"], "must have the form key=value"),
             (["predict", "run"], "Missing argument 'INPUT...'"),

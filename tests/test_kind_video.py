@@ -15,7 +15,8 @@ from foveal.plan import Plan
 from foveal.planner import network
 from foveal.planner.kinds import Means, video
 from foveal.planner.make import make_plan
-from foveal.planner.symmetry import FINEST, _coarse, mirror_evidence
+from foveal.planner.pooled import FINEST, coarse
+from foveal.planner.symmetry import mirror_evidence
 from test_planner import MACHINE, card
 
 AXES = (time_axis(0.04), Axis("y"), Axis("x"))
@@ -167,9 +168,9 @@ def test_directions_refuse_the_mirror_that_would_turn_them_round(ways):
 
 def test_large_samples_are_made_coarse_alike_in_both_hands():
     x = np.random.default_rng(0).random((2, 1, 9, 101, 77)).astype(np.float32)
-    out = _coarse(x)
+    out = coarse(x)
     assert np.prod(out.shape[2:]) <= FINEST
     for axes in itertools.combinations((2, 3, 4), 2):
-        np.testing.assert_allclose(_coarse(np.flip(x, axes)), np.flip(out, axes), rtol=1e-5)
+        np.testing.assert_allclose(coarse(np.flip(x, axes)), np.flip(out, axes), rtol=1e-5)
     small = x[..., :20, :20]
-    assert np.array_equal(_coarse(small), small)
+    assert np.array_equal(coarse(small), small)

@@ -17,6 +17,7 @@ from .clock import process_began
 from .commands import audit, compare, enroll, identify, labels
 from .doors import door, usage
 from .options import (
+    Audit,
     Bad,
     Budget,
     Changes,
@@ -163,6 +164,7 @@ def train(
     exclude: Exclude = None,
     relabel: Relabel = None,
     changes: Changes = None,
+    audit_too: Audit = False,
     resume: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
     ] = None,
@@ -172,7 +174,7 @@ def train(
     span, edits = span_of(budget, epochs), edits_of(changes)
     if (data is None) == (resume is None):
         raise usage("give DATA to train on, or --resume RUN to go on with a run; not both")
-    several = folds or repeats
+    several = folds or repeats or audit_too
     if resume is not None and (test, budget, epochs, out, changes, several) != (None,) * 5 + (0,):
         raise usage("a resumed run keeps its own plan; give --resume RUN alone")
     with door(reuse_memory=True) as progress:
@@ -202,6 +204,7 @@ def train(
                 bad_files=bad_files,
                 exclude=exclude,
                 relabel=relabel,
+                audit=audit_too,
                 started=_started,
                 progress=progress,
             )

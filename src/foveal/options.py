@@ -62,9 +62,12 @@ Epochs = Annotated[
     float | None, typer.Option(metavar="N", help="Passes over the data, instead of a budget.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, data, plan and machine: same model.")]
+Audit = Annotated[
+    bool, typer.Option("--audit", help="Then move and turn the test samples, and ask again.")
+]
 Symmetry = Annotated[
-    Literal["auto", "none", "flips"],
-    typer.Option(help="Mirroring: where the data allows it, never, or always."),
+    Literal["auto", "none", "flips", "rotations", "full"],
+    typer.Option(help="Flips and turns: where the data allows them, or as you say."),
 ]
 Changes = Annotated[
     list[str] | None,

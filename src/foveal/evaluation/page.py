@@ -12,6 +12,7 @@ from ..report import Report
 from ..tasks import Task
 from .page_parts import making, opening
 from .page_parts.folds import folds, repeats
+from .page_parts.steady import steady
 
 # Even a name that slipped through unescaped could load nothing and run nothing.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'"
@@ -36,6 +37,7 @@ def page(report: Report, card: Card, plan: Plan, task: Task) -> str:
         repeats(report, figures) if judged else "",
         opening.data(report, card, figures),
         *(task.telling.sections(report) if judged else ()),
+        steady(report) if judged else "",
         making.training(report, figures.get(task.judging.best)),
         making.cost(report),
         making.plan_table(plan),

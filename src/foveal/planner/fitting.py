@@ -1,39 +1,17 @@
-"""Rules for augmentation and fitting: flips, shifts, batch, rates, epochs."""
+"""Rules for augmentation and fitting: shifts, batch, rates, epochs."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from ..card import Card
-from ..errors import PlanError
 from ..plan import FitPart
 from .machine import Machine
-from .symmetry import Evidence
 
 EFFICIENCY = 0.85  # share of the bare convolution rate that whole training steps reach (measured)
 MOST_EPOCHS = 250.0
 FEW_PASSES = 60.0  # above it, steps on smaller pictures save time that is not short
 COARSE = 0.65
-
-
-def flips(
-    card: Card, symmetry: str, evidence: tuple[Evidence, ...]
-) -> tuple[tuple[bool, ...], str]:
-    """Which axes may be mirrored at random. Raises: PlanError for an unknown ``symmetry``."""
-    none = (False,) * card.rank
-    if symmetry == "none":
-        return none, "set by you: nothing is mirrored"
-    if symmetry == "flips":
-        return tuple(a.mirrors for a in card.axes), "set by you: every axis that can be mirrored"
-    if symmetry != "auto":
-        raise PlanError(
-            f"symmetry {symmetry!r} is not known",
-            where="--symmetry",
-            mend="give auto, none or flips",
-        )
-    if len(evidence) != card.rank:
-        return none, "mirroring was not tested on the data, so nothing is mirrored"
-    return tuple(e.allowed for e in evidence), "; ".join(e.why for e in evidence)
 
 
 def translate(card: Card, size: tuple[int, ...]) -> tuple[tuple[int, ...], str]:

@@ -120,7 +120,6 @@ def _turning(plan: Plan, n: int, ways: set[tuple[int, ...]]) -> Plan:
     told = ", ".join(str(width // n) for width in widths)
     words = f"{told} fields of {n} moves, {n} channels each: between as many weights and as many "
     why = {
-        "net.symmetry": f"answers keep or follow {n} moves of a sample by construction",
         "net.widths": f"{words}operations as without the symmetry",
         "net.stem": "the first convolution looks at the sample in every orientation",
         "net.stem_width": f"{made.stem_width // n} fields of {n} moves",
@@ -154,7 +153,10 @@ def _without_flips(plan: Plan, turns: Symmetry) -> Plan:
         "judge.shift": "views along one diagonal would not turn with the sample",
     }
     if quarter and turn:
-        why["augment.turn"] = "an eighth of a full turn either way: quarter turns change nothing"
+        known = plan.why.get("augment.turn", "")
+        why["augment.turn"] = (
+            f"an eighth of a full turn either way: quarter turns change nothing; {known}"
+        )
     return _because(plan, why)
 
 

@@ -17,8 +17,10 @@ from . import network as of_net
 from .invariance import FIRST, invariant, with_axes
 from .kinds import Means, refined
 from .machine import Machine
+from .orientation import Orientation, orientation, oriented
 from .symmetry import Evidence
 from .task import task_named
+from .turns import Found
 
 Reasons = dict[str, str]
 # Cells that a classifier keeps along an axis, behind a coarse and behind a fine stem. Three stages
@@ -36,6 +38,7 @@ def make_plan(
     seed: int = 0,
     symmetry: str = "auto",
     evidence: tuple[Evidence, ...] = (),
+    turns: Found | None = None,
     found: Any = None,
     changes: dict[str, str] | None = None,
 ) -> Plan:
@@ -43,15 +46,16 @@ def make_plan(
 
     task: file name in ``tasks/``; its own rules come behind those of the data. budget: seconds
     for the whole command; epochs: passes instead of a budget. symmetry: "auto" follows
-    ``evidence``, "none" never flips, "flips" flips every axis that may be mirrored. found: what
-    the kind of data wanted to learn from the training rows (`kinds.observed`).
+    ``evidence`` of each axis mirrored and ``turns``; "none", "flips", "rotations" and "full" are
+    the user's (`orientation`). found: what the kind of data wanted to learn from the training
+    rows (`kinds.observed`).
     changes: the user's edits, applied last and recorded as such; what follows from the working
     size (stages, kernels, depth) or a promised symmetry follows an edited one too.
     Raises: PlanError for an impossible edit, or where the task finds nothing to learn.
     """
     task_named(task).check(card)
     changes = changes or {}
-    wish = Wish(task, budget, epochs, seed, symmetry, evidence, found)
+    wish = Wish(task, budget, epochs, seed, symmetry, evidence, turns, found)
     first = {key: changes[key] for key in FIRST if key in changes}
     plan = invariant(_plan(card, machine, wish).edited(first))
     edited = plan.edited(changes)
@@ -80,14 +84,16 @@ class Wish:
     seed: int
     symmetry: str
     evidence: tuple[Evidence, ...]
+    turns: Found | None
     found: Any
 
 
 def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
     why: Reasons = {"data.size": card.why.get("size", ""), "data.fit": card.why.get("fit", "")}
     data = _data(card, why)
-    augment = _augment(card, data, wish, why)
     train = _training_samples(card, data)
+    turning = _turning(card, wish, train)
+    augment = _augment(card, data, turning, why)
     seconds = _seconds(wish.budget, why)
     net = _net(card, data, machine, train, seconds, wish.epochs, why)
     fitting = _fit(card, data, net, machine, train, seconds, wish.epochs, why)
@@ -114,7 +120,16 @@ def _plan(card: Card, machine: Machine, wish: Wish) -> Plan:
         rate = of_fit.EFFICIENCY * machine.gflops * 1e9
         told = f"{seconds:.0f} s at {rate / 1e9:.0f} GFLOP/s"
         plan = task.sized(plan, card, Spend(rate * seconds, told, train, wish.epochs))
-    return with_axes(task.planned(plan, card))
+    return oriented(with_axes(task.planned(plan, card)), turning)
+
+
+def _turning(card: Card, wish: Wish, train: int) -> Orientation:
+    """What is done about flips and turns. Layers that turn along are chosen by the data alone for
+    classes of whole pictures and volumes."""
+    task = task_named(wish.task)
+    whole = card.target in {"label", "labels"} and task.start is None
+    pooled = whole and card.data in {"picture", "volume"}
+    return orientation(card, wish.symmetry, wish.evidence, wish.turns, train, pooled)
 
 
 def _target(card: Card) -> str:
@@ -180,8 +195,8 @@ def _seconds(budget: float | None, why: Reasons) -> float:
     return max(0.85 * budget - 5.0, 0.3 * budget)
 
 
-def _augment(card: Card, data: DataPart, wish: Wish, why: Reasons) -> AugmentPart:
-    flip, why["augment.flip"] = of_fit.flips(card, wish.symmetry, wish.evidence)
+def _augment(card: Card, data: DataPart, turning: Orientation, why: Reasons) -> AugmentPart:
+    flip, why["augment.flip"] = turning.flip, turning.why["augment.flip"]
     translate, why["augment.translate"] = of_fit.translate(card, data.size)
     cutout, why["augment.cutout"] = of_fit.cutout(card, data.size)
     why["augment.warp"] = why["augment.gain"] = "only series and sounds run faster or get louder"

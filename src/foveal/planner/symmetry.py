@@ -9,16 +9,16 @@ by guessing there is no evidence, and the axis is left alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .aim import merged, of_classes, turning
+from .pooled import Features, Fitted, features, fitted, sums
+
 MOST = 3000  # samples looked at; more would not change the answer
-CELLS = 5  # pooled cells along each axis
-FINEST = 2**15  # cells of a sample; of larger ones, such as clips, neighbours are averaged
-TOGETHER = 2**22  # values worked on at a time
-Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,11 @@ class Evidence:
 
 
 def mirror_evidence(
-    x: NDArray[np.generic], labels: NDArray[np.integer], axes: list[tuple[str, bool]], seed: int = 0
+    x: NDArray[np.generic],
+    labels: NDArray[np.integer],
+    axes: list[tuple[str, bool]],
+    seed: int = 0,
+    classes: Sequence[str] = (),
 ) -> tuple[Evidence, ...]:
     """Evidence for each axis, from samples ``x`` ``(N, C, *S)`` and their class positions.
 
@@ -41,7 +45,8 @@ def mirror_evidence(
     A regularised linear classifier on pooled values and gradient directions is trained on two
     thirds of the samples and asked about the rest, plain and mirrored. Mirroring is allowed when
     it costs at most two standard errors of the paired difference and at most 2 points, in total,
-    and when no single class loses significantly (z > 3.5).
+    and when no single class loses significantly (z > 3.5). Pairs of ``classes`` that a mirror
+    makes one of the other are named.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(x))[:MOST]
@@ -52,17 +57,21 @@ def mirror_evidence(
             Evidence(n, 0.0, 0.0, False, "too few samples to test mirroring") for n, _ in axes
         )
     held, true = values[cut:], labels[cut:]
-    weights = _ridge(_features(values[:cut]), labels[:cut])
-    plain = _said(_features(held), weights) == true
+    count = len(classes) or int(labels.max()) + 1
+    weights = _ridge(features(values[:cut]), labels[:cut], count)
+    said = sums(features(held), weights)
+    plain = said.argmax(1) == true
     base = np.bincount(labels).max() / len(labels)
+    aim = of_classes(true, classes or [str(i) for i in range(count)])
     found = []
     for position, (name, mirrors) in enumerate(axes):
         if not mirrors:
             found.append(Evidence(name, 0.0, 0.0, False, f"{name} is never mirrored"))
             continue
-        turned = np.flip(held, axis=2 + position)
-        mirrored = _said(_features(turned), weights) == true
-        found.append(_judge(name, plain, mirrored, true, float(base)))
+        turned = sums(features(np.flip(held, axis=2 + position)), weights)
+        judged = _judge(name, plain, turned.argmax(1) == true, true, float(base))
+        pairs = merged(said, turned, turned, aim)
+        found.append(replace(judged, why=", ".join([judged.why, *map(turning, pairs)])))
     return tuple(found)
 
 
@@ -89,16 +98,16 @@ def mirror_evidence_of_values(
         )
     told = told[:, varies]
     told = (told - told[:cut].mean(0)) / told[:cut].std(0)
-    fitted = _fitted(_features(cells[:cut]), told[:cut].astype(np.float32))
+    model = fitted(features(cells[:cut]), told[:cut].astype(np.float32))
     true, held = told[cut:], cells[cut:]
-    plain = (_sums(_features(held), fitted) - true) ** 2
+    plain = (sums(features(held), model) - true) ** 2
     found = []
     for position, (name, mirrors) in enumerate(axes):
         if not mirrors:
             found.append(Evidence(name, 0.0, 0.0, False, f"{name} is never mirrored"))
             continue
-        turned = _features(np.flip(held, axis=2 + position))
-        found.append(_weigh(name, true**2, plain, (_sums(turned, fitted) - true) ** 2))
+        turned = features(np.flip(held, axis=2 + position))
+        found.append(_weigh(name, true**2, plain, (sums(turned, model) - true) ** 2))
     return tuple(found)
 
 
@@ -155,80 +164,5 @@ def _judge(
     return Evidence(name, a, b, True, f"{figures}: nothing is lost")
 
 
-def _features(x: NDArray[np.generic]) -> Features:
-    """What the classifier sees of samples ``(N, C, *S)``, in bounded memory: ``(N, F)``."""
-    step = max(1, TOGETHER // max(x[0].size, 1))
-    parts = [_seen(_coarse(x[i : i + step])) for i in range(0, len(x), step)]
-    return np.concatenate(parts)
-
-
-def _coarse(x: NDArray[np.generic]) -> NDArray[np.float32]:
-    """``x`` as floats, its longest axes halved until a sample has at most `FINEST` cells."""
-    out = x.astype(np.float32)
-    while math.prod(out.shape[2:]) > FINEST:
-        axis = max(range(2, out.ndim), key=out.shape.__getitem__)
-        out = _means(out, axis, -(-out.shape[axis] // 2))
-    return out
-
-
-def _seen(x: NDArray[np.float32]) -> Features:
-    """Pooled values and pooled gradients split by sign: ``(N, F)``, any rank."""
-    axes = tuple(range(2, x.ndim))
-    x = x.mean(axis=1, keepdims=True)
-    x = x - x.mean(axis=axes, keepdims=True)
-    x = x / (x.std(axis=axes, keepdims=True) + 1e-3)
-    slopes = [_slope(x, a) for a in axes]
-    maps = [x] + [np.maximum(sign * s, 0) for s in slopes for sign in (1, -1)]
-    for i, one in enumerate(slopes):
-        for other in slopes[i + 1 :]:  # diagonal strokes: / and \ differ in the product's sign
-            maps += [np.maximum(one * other, 0), np.maximum(-one * other, 0)]
-    pooled = [_pool(np.sqrt(np.maximum(m, 0)) if i else m) for i, m in enumerate(maps)]
-    return np.concatenate([p.reshape(len(x), -1) for p in pooled], axis=1)
-
-
-def _slope(x: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Central difference, zero at the border; odd under mirroring, unlike a forward one."""
-    slope = np.zeros_like(x)
-    middle = [slice(None)] * x.ndim
-    ahead, behind = list(middle), list(middle)
-    middle[axis], ahead[axis], behind[axis] = slice(1, -1), slice(2, None), slice(None, -2)
-    slope[tuple(middle)] = x[tuple(ahead)] - x[tuple(behind)]
-    return slope
-
-
-def _pool(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means over at most CELLS symmetric cells along each axis."""
-    for axis in range(2, x.ndim):
-        x = _means(x, axis, min(CELLS, x.shape[axis]))
-    return x
-
-
-def _means(x: NDArray[np.float32], axis: int, cells: int) -> NDArray[np.float32]:
-    """``axis`` averaged down to ``cells`` that lie as they would if it were mirrored."""
-    n = x.shape[axis]
-    low = [n * c // cells for c in range(cells)]
-    high = [n - n * (cells - 1 - c) // cells for c in range(cells)]
-    parts = [
-        np.take(x, range(a, b), axis=axis).mean(axis=axis) for a, b in zip(low, high, strict=True)
-    ]
-    return np.stack(parts, axis=axis)
-
-
-def _ridge(features: Features, labels: NDArray[np.integer]) -> tuple[Features, Features, Features]:
-    return _fitted(features, np.eye(int(labels.max()) + 1, dtype=np.float32)[labels])
-
-
-def _fitted(features: Features, target: Features) -> tuple[Features, Features, Features]:
-    mean, std = features.mean(0), features.std(0) + 1e-4
-    a = np.concatenate([(features - mean) / std, np.ones((len(features), 1), np.float32)], 1)
-    gram = a.T @ a + 0.1 * len(a) * np.eye(a.shape[1], dtype=np.float32)
-    return mean, std, np.linalg.solve(gram, a.T @ target)
-
-
-def _sums(features: Features, fitted: tuple[Features, Features, Features]) -> Features:
-    mean, std, weights = fitted
-    return np.asarray(((features - mean) / std) @ weights[:-1] + weights[-1])
-
-
-def _said(features: Features, fitted: tuple[Features, Features, Features]) -> NDArray[np.intp]:
-    return np.asarray(_sums(features, fitted).argmax(1))
+def _ridge(features: Features, labels: NDArray[np.integer], classes: int) -> Fitted:
+    return fitted(features, np.eye(classes, dtype=np.float32)[labels])

@@ -18,6 +18,7 @@ from .subject import Subject, of_function, of_run
 
 if TYPE_CHECKING:
     from ..evaluation.audit.asked import Asked
+    from ..evaluation.audit.changes import Change
     from ..evaluation.audit.found import Audit, Example
     from ..evaluation.audit.measure import Measured
 
@@ -40,9 +41,8 @@ def audit(
     """Ask a model again after every change of its samples, and say what helps.
 
     Args:
-        model: a run folder, a `Model`, or any function from a batch ``(B, C, *S)`` as an array to
-            probabilities ``(B, K)`` (array or tensor), such as a network with a softmax or a
-            session of an exported one.
+        model: a run folder, a `Model`, an ONNX file, a PyTorch module, or any function from a
+            batch ``(B, C, *S)`` as an array to probabilities ``(B, K)`` (array or tensor).
         samples: for a function, an array ``(N, C, *S)`` in the dtype that it takes; for a run,
             a path to data with known answers, or None for the run's own test part.
         labels: for a function, the position of each true class ``(N,)``, or None.
@@ -56,8 +56,12 @@ def audit(
     Raises: DataError, PlanError, RunError with how to mend.
     """
     from .model import Model, load
+    from .outside import of_outside
 
-    if isinstance(model, str | Path):
+    title = getattr(model, "__name__", type(model).__name__)
+    if isinstance(model, str | Path) and Path(model).suffix == ".onnx":
+        title = Path(model).name
+    elif isinstance(model, str | Path):
         out = model if out is None else out
         model = load(model)
     if isinstance(model, Model):
@@ -72,8 +76,9 @@ def audit(
         if budget is None:
             budget = SHARE * float(model.report.cost.get("seconds", 0.0) or 60.0)
     else:
+        if isinstance(model, str | Path) or callable(model):
+            model = of_outside(model, progress)
         subject = of_function(model, samples, labels, classes, axes, most)
-        title = getattr(model, "__name__", type(model).__name__)
     found = _audited(subject, budget, progress)
     if out is not None:
         _write(found, title, Path(out), progress)
@@ -99,6 +104,8 @@ def _audited(subject: Subject, budget: float | None, progress: Progress) -> Audi
     low, high = _range(subject)
     kind = Kind(subject.axes, tuple(subject.x.shape[2:]), low, high)
     asked = Asked(subject.answer, subject.x, subject.y, subject.batch)
+    if subject.graded is not None:
+        return _compared(subject, asked, changes(kind), budget, began, progress)
     classes = _classes(subject, asked)
     tried, until = changes(kind), None
     if budget is not None:
@@ -108,6 +115,33 @@ def _audited(subject: Subject, budget: float | None, progress: Progress) -> Audi
     with progress.bar("asking again", len(subject.x)) as tick:
         found = measure(asked, tried, classes, until, tick)
     return _told(subject, asked, found, classes, began)
+
+
+def _compared(
+    subject: Subject,
+    asked: Asked,
+    tried: list[Change],
+    budget: float | None,
+    began: float,
+    progress: Progress,
+) -> Audit:
+    """Of answers that are no single class."""
+    from ..evaluation.audit.found import Audit
+    from ..evaluation.audit.graded import measure_graded
+    from ..evaluation.audit.remedy import remedy
+
+    assert subject.graded is not None, "asked only of such answers"
+    until = None if budget is None else began + budget
+    with progress.bar("asking again", len(subject.x)) as tick:
+        found, right = measure_graded(asked, subject.graded, tried, until, tick)
+    rows = tuple(row for change, row in found.rows if change.listed)
+    places = tuple(row for change, row in found.rows if change.place)
+    return Audit(
+        *(found.count, right, rows, places, found.exact, (), ()),
+        remedy=remedy(rows, found.exact, right),
+        seconds=time.monotonic() - began,
+        noun=subject.noun,
+    )
 
 
 def _told(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import PlanError
 from ..plan import Plan
 from ..progress import SILENT, Progress
+from .evidence import evidence
 from .source import Source, examine
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ..datasets.survey import Survey
 
 DEFAULT_BUDGET = 600.0
-LOOKED_AT = 3000  # training samples that the mirror test may see
-LOOKED_AT_BYTES = 2**27  # and no more than these, of large samples
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,9 +95,9 @@ def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Pl
     if asked["found"] is not None:
         plan = make_plan(survey.card, machine, **asked)
     rows = stored_rows(survey, plan, progress=progress)
-    if wish.symmetry == "auto":
-        evidence = _mirrors(rows, split, plan)
-        plan = make_plan(rows.card, machine, evidence=evidence, **asked)
+    if wish.symmetry != "none":  # a wish is kept, and what the data says stands beside it
+        seen = evidence(rows, split, plan)
+        plan = make_plan(rows.card, machine, evidence=seen.mirrors, turns=seen.turns, **asked)
     return plan, rows, split
 
 
@@ -143,36 +142,6 @@ def _observed(survey: Survey, split: Split, plan: Plan) -> Any:
 
     rows = Rows(gather, split.train, survey.labels[split.train], plan.seed)
     return observed(survey.card, rows)
-
-
-def _mirrors(survey: Survey, split: Split, plan: Plan) -> Any:
-    """The mirror test on training rows alone; nothing to test where no axis could be mirrored."""
-    if not any(axis.mirrors for axis in plan.axes):
-        return ()
-    import numpy as np
-
-    from ..planner.mirrored_boxes import mirror_evidence_of_boxes
-    from ..planner.mirrored_masks import MOST, mirror_evidence_of_masks
-    from ..planner.symmetry import mirror_evidence, mirror_evidence_of_values
-
-    rng = np.random.default_rng(plan.seed)
-    most = min(LOOKED_AT, LOOKED_AT_BYTES // max(survey.store.row_bytes, 1))
-    rows = np.sort(rng.permutation(split.train)[:most])
-    axes = [(a.name, a.mirrors) for a in plan.axes]
-    x = survey.store.gather(rows).numpy()
-    if survey.card.target == "mask":
-        rows = rows[:: max(1, len(rows) // MOST)][:MOST]
-        few, masks = survey.store.gather(rows).numpy(), survey.targets(rows)
-        return mirror_evidence_of_masks(few, masks, len(plan.classes), axes, plan.seed)
-    if survey.card.target == "boxes":
-        return mirror_evidence_of_boxes(x, survey.targets(rows), len(plan.classes), axes, plan.seed)
-    if survey.truths is not None:  # how much there is of each class, wherever it lies
-        cover = survey.facts.cover[survey.usable[rows]]
-        return mirror_evidence_of_values(x, cover, axes, plan.seed)
-    targets = survey.targets(rows)
-    if survey.card.target == "label":
-        return mirror_evidence(x, targets, axes, plan.seed)
-    return mirror_evidence_of_values(x, targets, axes, plan.seed)
 
 
 def check(wish: Wish) -> None:

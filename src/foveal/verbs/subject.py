@@ -15,6 +15,7 @@ from ..progress import Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..evaluation.audit.graded import Graded
     from .model import Model
 
 SEED = 0
@@ -22,7 +23,8 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is audited. low, high: of the values, per channel; None to take them from samples."""
+    """What is audited. low, high: of the values, per channel; None to take them from samples.
+    graded: how answers are compared that are no single class; None where they are one."""
 
     answer: Callable[[NDArray[Any]], Any]
     x: NDArray[Any]
@@ -34,24 +36,35 @@ class Subject:
     high: tuple[float, ...] | None = None
     batch: int = 64
     noun: str = "samples"
+    graded: Graded | None = None
 
 
 def of_run(model: Model, data: Any, most: int, progress: Progress) -> Subject:
     """A run, which answers as `predict` does, and samples of its own test part or of ``data``.
 
-    Raises: PlanError for a run whose answers are no class, or whose samples have no fixed grid.
+    Raises: PlanError for a run whose answers cannot be compared, or whose samples have no fixed
+        grid.
     """
     from ..drawing.words import noun
     from ..evaluation.predict import asker, batch_size
     from ..tasks import finished
 
     plan, task = model.plan, model.task
-    if not task.chooses or plan.data.text is not None or plan.data.fit == "ragged":
-        what = f"of {plan.task}" if not task.chooses else f"on {data_of(plan.axes)}s of any length"
+    graded = None if task.chooses else _graded(model)
+    known_task = task.chooses or graded is not None
+    if not known_task or plan.data.text is not None or plan.data.fit == "ragged":
+        what = f"on {data_of(plan.axes)}s of any length" if known_task else f"of {plan.task}"
         raise PlanError(
             f"a run {what} cannot be audited yet",
             where=str(model.run),
-            mend="audit a run that tells classes of pictures, volumes, clips or even signals",
+            mend="audit a run that tells classes, masks or numbers of pictures, volumes, clips or "
+            "even signals",
+        )
+    if graded is not None and data is not None:
+        raise PlanError(
+            f"a run of {plan.task} is audited on its own test part alone, so far",
+            where="foveal audit RUN DATA",
+            mend=f"leave the data out: foveal audit {model.run}",
         )
     x, y, keys = _own(model, most, progress) if data is None else _other(model, data, most)
     ask, known = asker(model.network, plan), model.report.calibration
@@ -66,7 +79,22 @@ def of_run(model: Model, data: Any, most: int, progress: Progress) -> Subject:
         high=plan.data.high,
         batch=batch_size(plan),
         noun=noun(model.card),
+        graded=graded,
     )
+
+
+def _graded(model: Model) -> Graded | None:
+    """How answers are compared that are no single class; None where they cannot be yet."""
+    from ..evaluation.audit.graded import Graded
+
+    target, plan = model.task.target, model.plan
+    if model.task.start is not None or target not in {"mask", "labels", "numbers"}:
+        return None
+    if target == "mask":
+        return Graded("cells")
+    if target == "labels":
+        return Graded("labels")
+    return Graded("numbers", tuple(max(n.std, 1e-12) for n in plan.numbers))
 
 
 def _own(model: Model, most: int, progress: Progress) -> Any:

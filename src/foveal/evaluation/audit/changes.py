@@ -14,6 +14,7 @@ from torch import Tensor
 from ...grid import Axis
 from ...layers.symmetry import Symmetry, Turn, symmetry_of
 from ...layers.turning import turned, within
+from ...planner.turn_groups import called
 from . import motions
 from .motions import Rows
 
@@ -95,25 +96,6 @@ def changes(kind: Kind, *, few: bool = False) -> list[Change]:
         *_slices(kind),
         *_map(kind, few),
     ]
-
-
-def called(turn: Turn, axes: tuple[Axis, ...]) -> tuple[str, float]:
-    """A turn in words, and its angle; 0 for one that is a flip or an exchange."""
-    names = [axis.name for axis in axes]
-    moved = [j for j, to in enumerate(turn.to) if to != j]
-    flipped = [names[j] for j, sign in enumerate(turn.sign) if sign < 0 and turn.to[j] == j]
-    also = f", flip {' and '.join(flipped)}" if flipped else ""
-    if not moved:
-        return f"flip {' and '.join(flipped)}", 0.0
-    between = "-".join(names[j] for j in moved)
-    signs = [turn.sign[j] for j in moved]
-    swaps = all(turn.to[turn.to[j]] == j for j in moved)
-    if not swaps:
-        word = "".join("-"[s > 0 :] + names[t] for s, t in zip(turn.sign, turn.to, strict=True))
-        return f"axes to {word}", 0.0
-    if signs[0] != signs[1]:
-        return f"quarter turn {between}{also}", 90.0 if signs[0] > 0 else 270.0
-    return f"swap {between}{' and flip both' if signs[0] < 0 else ''}{also}", 0.0
 
 
 def _orbit(kind: Kind) -> Iterator[Change]:

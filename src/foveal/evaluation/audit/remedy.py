@@ -17,10 +17,10 @@ WORDS = {
     "sharpness": "noise and blur",
 }
 TRAIN = {
-    "position": "blur before each stride (train again with `--set net.down=blur`), or moved copies "
-    "(`--set augment.translate=...`)",
-    "orientation": "mirrored and turned copies in training (`--symmetry flips` for the mirrored "
-    "ones)",
+    "position": "blur before each stride (train again with `--set net.shift=blur`), or moved "
+    "copies (`--set augment.translate=...`)",
+    "orientation": "mirrored and turned copies in training (`--symmetry flips`, `--set "
+    "augment.turn=180`)",
     "size": "copies of other sizes in training (`--set augment.warp=...`)",
     "light": "lighter and darker copies in training (`--set augment.brightness=0.2 --set "
     "augment.contrast=0.2`)",
@@ -72,7 +72,8 @@ def remedy(rows: Sequence[Row], exact: Mapping[str, Exact], accuracy: Score | No
     if family == "orientation":
         text += (
             " Both hold it exactly: that mean (`foveal.wrappers.averaged`), and layers that turn "
-            "with their input (`foveal.layers.symmetry`)."
+            "with their input (`--symmetry rotations` or `full`: one more training of about the "
+            "same length, nothing for each answer once folded)."
         )
     return Remedy("augmentation" if family != "position" else "blur", text)
 
