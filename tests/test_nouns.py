@@ -40,7 +40,7 @@ def nouns(kind):
         name: plain
         for name in (
             *("data", "cost", "calibration", "invariance", "details", "folds"),
-            *("leaks", "optimism"),
+            *("leaks", "optimism", "repeats"),
         )
         if kind is Report
     }

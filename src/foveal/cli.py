@@ -28,8 +28,10 @@ from .options import (
     Folds,
     Group,
     Json,
+    NewData,
     Relabel,
     Repeats,
+    Resume,
     Run,
     Seed,
     Symmetry,
@@ -146,9 +148,7 @@ def plan(
 
 @app.command()
 def train(
-    data: Annotated[
-        Path | None, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")
-    ] = None,
+    data: NewData = None,
     task: Task = "auto",
     target: Target = "",
     group: Group = "auto",
@@ -165,9 +165,7 @@ def train(
     relabel: Relabel = None,
     changes: Changes = None,
     audit_too: Audit = False,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
-    ] = None,
+    resume: Resume = None,
     as_json: Json = False,
 ) -> None:
     """Look, plan, train, judge: a folder becomes a model and a report."""

@@ -107,3 +107,11 @@ def edits_of(changes: list[str] | None) -> dict[str, str]:
             raise usage(f"--set {change!r} must have the form key=value, e.g. net.dropout=0.1")
     pairs = (change.partition("=") for change in changes or [])
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+NewData = Annotated[
+    Path | None, typer.Argument(metavar="DATA", help="Folder, zip, idx, npz, npy or csv.")
+]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="Go on with a run that was stopped.")
+]

@@ -82,17 +82,21 @@ def fit(
         shown = 0
         for epoch, batch in _walk(journey, batches):
             asked = stop is not None and stop.asked
-            if journey.stopping or (asked and together.alone):
-                if together.leads:
-                    journey.save()
-                assert stop is not None, "who hears has told the others"
-                raise interrupted(stop.reason or "a signal", journey.at.step, journey.at.total, run)
+            if stop is not None and (journey.stopping or (asked and together.alone)):
+                _leave(journey, stop, run)
             _step(journey, batch, epoch, augment)
             journey.border(asked)
             done = int(1000 * journey.at.progress)
             tick(done - shown)
             shown = done
         return journey.end()
+
+
+def _leave(journey: Journey, stop: Stop, run: Path) -> None:
+    """Raises: Interrupted, after saving."""
+    if journey.together.leads:
+        journey.save()
+    raise interrupted(stop.reason or "a signal", journey.at.step, journey.at.total, run)
 
 
 def _walk(journey: Journey, batches: Batches) -> Iterator[tuple[int, Batch]]:

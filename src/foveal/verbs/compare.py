@@ -126,7 +126,8 @@ def _shared(
     if a is None or b is None:
         return None
     # Copies of one sample are met once: they say the same.
-    _, left, right = np.intersect1d(a.rows, b.rows, return_indices=True)
+    (ours, mine), (theirs, own) = (np.unique(each.rows, return_index=True) for each in (a, b))
+    left, right = mine[np.isin(ours, theirs)], own[np.isin(theirs, ours)]
     if len(left) < max(LEAST, 0.2 * min(len(a.rows), len(b.rows))):
         return None
     if len(a.rows) == len(b.rows) and np.array_equal(np.sort(a.rows), np.sort(b.rows)):
