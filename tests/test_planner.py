@@ -394,3 +394,16 @@ def test_the_users_widths_stand_behind_those_of_a_symmetry():
     plan = asked(symmetry="full", widths="[32, 64, 64]")
     assert plan.net.widths == (32, 64, 64)
     assert plan.why["net.widths"] == "set by you to [32, 64, 64]"
+
+
+def test_wide_layers_where_they_take_fewer_multiplications():
+    machine = dataclasses.replace(MACHINE, gflops=280.0, winograd=True)
+    plan = make_plan(card(), machine, budget=600.0)
+    assert plan.net.widths == (32, 128, 256)
+    assert plan.net.stem_width == 16  # channels that a processor takes at once
+    assert "fourfold" in plan.why["net.widths"]
+    plain = make_plan(card(), dataclasses.replace(machine, winograd=False), budget=600.0)
+    assert plain.net.widths[1] == 2 * plain.net.widths[0]
+    coarse = make_plan(card(), machine, budget=60.0)
+    assert coarse.net.stem_stride == (2, 2)
+    assert coarse.net.widths[1] == 2 * coarse.net.widths[0]

@@ -213,7 +213,7 @@ class TestStopped:
         [(signal.SIGTERM, 0, "wish.json"), (signal.SIGINT, 130, "weights.safetensors")],
     )
     def test_outside_of_training(self, pictures, tmp_path, number, code, stage):
-        for turn in range(8):  # on a busy machine the command may be done before it is told
+        for turn in range(24):  # on a busy machine the command may be done before it is told
             run = tmp_path / f"run-{turn}"
             command = train(tmp_path / "cache", pictures, run)
             assert command.until((run / stage).exists)

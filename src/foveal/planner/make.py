@@ -235,15 +235,18 @@ def _net(
     depth, why["net.depths"] = of_net.depths(data.size, stem_kernel, stem_stride, stages, kernel)
     why["net.stem_stride"] = why["net.stem_kernel"]
 
+    # Only where the finest grid is paid for, and layers behind it are wide enough to gain.
+    wide = machine.winograd and max(stem_stride) == 1 and len(stages) == 3 and train >= 5000
+
     def sized(base: int) -> NetPart:
         return of_net.family(
-            rank, data.channels, base, stem_kernel, stem_stride, stages, kernel, depth
+            rank, data.channels, base, stem_kernel, stem_stride, stages, kernel, depth, wide
         )
 
     def cost(base: int) -> int:
         return of_net.macs(sized(base), data.size, data.channels, outputs)
 
-    base, why["net.widths"] = of_net.width(cost, target, told, train)
+    base, why["net.widths"] = of_net.width(cost, target, told, train, wide)
     net = sized(base)
     why.update(of_net.reasons(net))
     return net
