@@ -91,7 +91,7 @@ def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) ->
         raise PlanError(
             f"labels of the task {name!r} cannot be ranked: its samples have no single class",
             where="--task",
-            mend="give data with one class per sample; `foveal look` lists odd boxes and masks",
+            mend="give data with one class per sample",
         )
     rows, probabilities = out_of_fold(survey, wish, started, progress)
     given = survey.labels[rows].astype(np.int64)
