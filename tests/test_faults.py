@@ -63,6 +63,13 @@ def test_a_bad_number_is_recovered_from(tmp_path, kind, value):
     assert sound(net.state_dict().values())
 
 
+def test_a_run_too_short_for_a_checkpoint_goes_back_at_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("foveal.training.journey.Journey._may", lambda self, now: False)
+    net, history = train(tmp_path, plan(steps=STEPS), net=Spoiled("statistics", 7, float("inf")))
+    assert history.of("rewind") == [{"kind": "rewind", "step": STEPS, "to": 0}]
+    assert sound(net.state_dict().values())
+
+
 def test_weights_that_are_bad_at_the_end_are_not_saved(tmp_path):
     net = Spoiled("statistics", STEPS, float("nan"))
     net.always = True

@@ -32,6 +32,7 @@ SET = {
     "fit.threads": "1",
     "fit.precision": "fp32",
     "fit.channels_last": "true",
+    "fit.winograd": "false",
 }
 EPOCHS = 40
 
@@ -136,8 +137,10 @@ def uncut(pictures, tmp_path_factory) -> Path:
     return folder / "run"
 
 
-def train(cache: Path, pictures: Path, out: Path, *, epochs: int = EPOCHS, **options) -> Command:
-    words = ("train", pictures, "--epochs", epochs, "--out", out, "--seed", 0, *edits())
+def train(
+    cache: Path, pictures: Path, out: Path, *more: str, epochs: int = EPOCHS, **options
+) -> Command:
+    words = ("train", pictures, "--epochs", epochs, "--out", out, "--seed", 0, *edits(), *more)
     return Command(cache, *words, **options)
 
 
@@ -146,6 +149,12 @@ def go_on(cache: Path, pictures: Path, run: Path) -> Command:
     if any((run / name).exists() for name in ("plan.json", "wish.json")):
         return Command(cache, "train", "--resume", run)
     return train(cache, pictures, run)
+
+
+def planned(run: Path) -> dict[str, object]:
+    """The plan without its reasons, in which rates of the machine stand."""
+    found = json.loads((run / "plan.json").read_text())
+    return {key: value for key, value in found.items() if key != "why"}
 
 
 class TestKilled:
@@ -193,7 +202,7 @@ class TestKilled:
             assert_whole(run) if run.exists() else None
             kills += code == -signal.SIGKILL
             if code == 0:  # it was done first: begin another
-                assert (run / "plan.json").read_text() == (plain / "plan.json").read_text()
+                assert planned(run) == planned(plain)
                 assert weights(run) == weights(plain)
                 shutil.rmtree(run)
         if not run.exists():
@@ -213,9 +222,10 @@ class TestStopped:
         [(signal.SIGTERM, 0, "wish.json"), (signal.SIGINT, 130, "weights.safetensors")],
     )
     def test_outside_of_training(self, pictures, tmp_path, number, code, stage):
-        for turn in range(24):  # on a busy machine the command may be done before it is told
+        for turn in range(8):  # on a busy machine the command may be done before it is told
             run = tmp_path / f"run-{turn}"
-            command = train(tmp_path / "cache", pictures, run)
+            # Judging takes seconds.
+            command = train(tmp_path / "cache", pictures, run, "--set", "judge.bootstrap=100000")
             assert command.until((run / stage).exists)
             found, told = command.end(number)
             if not (run / "report.json").exists():

@@ -145,13 +145,13 @@ class Journey:
             validated = True
         since = self.clock() - self.saved
         due = since > 20 * self.save_seconds and (validated or since > 30)
+        due |= at.step >= at.total and not sound(self.network.state_dict().values())
         if due and not self.save() and self.together.alone and not at.rewound and self._restore():
             self.at.rewound = True
             self._tell("rewind", step=at.step, to=self.at.step)
         if now - self.told > 0.25:
             self.told = now
-            # Right after a validation no step has been made yet, and nothing is known of the loss.
-            loss = f"loss {self.loss / self.losses:.3f}" if self.losses else ""
+            loss = f"loss {self.loss / self.losses:.3f}" if self.losses else ""  # no step since
             score = "" if at.score is None else f"{self.task.judging.best} {at.score:.3f}"
             self.progress.status("  ".join(part for part in (loss, score) if part))
         self.lap = self.clock()
