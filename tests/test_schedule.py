@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.training.schedule import advance, middle_rate, rate
+from foveal.training.schedule import advance, middle_rate, rate, worked
 
 shares = st.floats(0, 1)
-warmups = st.floats(0, 0.9)
+warmups = st.floats(0, 0.9, allow_subnormal=False)
 
 
 @given(warmups)
@@ -86,3 +86,16 @@ def test_the_mean_rate_is_a_half(total, warmup):
         area += middle_rate(progress, left, warmup) / total
         progress = advance(progress, left)
     assert area == pytest.approx(0.5, abs=0.5 / total)
+
+
+@given(
+    st.integers(1, 500),
+    st.floats(0, 1, allow_nan=False),
+    st.floats(0.05, 1, allow_nan=False),
+)
+def test_work_done_is_that_of_the_steps_one_by_one(total, share, cost):
+    coarse = round(share * total) / total
+    costs = [cost if step < round(share * total) else 1.0 for step in range(total)]
+    for step in {0, total // 3, total // 2, total}:
+        told = worked(step / total, coarse, cost)
+        assert told == pytest.approx(sum(costs[:step]) / sum(costs), abs=1e-9)

@@ -22,7 +22,7 @@ from ..tasks import Task
 from .deadline import Deadline
 from .history import History
 from .journey import Journey
-from .schedule import middle_rate
+from .schedule import middle_rate, worked
 from .stop import Stop, interrupted
 from .together import ALONE, Together
 
@@ -86,7 +86,7 @@ def fit(
                 _leave(journey, stop, run)
             _step(journey, batch, epoch, augment)
             journey.border(asked)
-            done = int(1000 * journey.at.progress)
+            done = int(1000 * worked(journey.at.progress, plan.fit.coarse, journey.coarse_cost))
             tick(done - shown)
             shown = done
         return journey.end()

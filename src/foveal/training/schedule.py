@@ -1,4 +1,4 @@
-"""The learning rate as a share of its peak, by progress; progress by steps left; validations."""
+"""The learning rate as a share of its peak, by progress; progress by steps left; work; validations."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def middle_rate(progress: float, left: int, warmup: float) -> float:
     Taken at its start a warm-up would waste the first step (rate 0); at its end, the last one.
     """
     return rate((progress + advance(progress, left)) / 2, warmup)
+
+
+def worked(progress: float, coarse: float, cost: float) -> float:
+    """Share of the run's work that is done, 0 to 1, at that progress.
+
+    Args:
+        coarse: share of the steps that see a coarse grid; they come first.
+        cost: of such a step, as a share of a full one.
+    """
+    done = cost * min(progress, coarse) + max(0.0, progress - coarse)
+    return done / (cost * coarse + 1.0 - coarse)
 
 
 def between(total: int, per_epoch: int) -> int:
