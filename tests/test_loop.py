@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from foveal.errors import RunError
+from foveal.layers import Whiten
 from foveal.progress import Progress
 from foveal.training.averaging import Average
 from foveal.training.checkpoint import load
@@ -271,3 +272,32 @@ def test_other_errors_of_a_network_are_not_taken_for_memory(tmp_path):
 
     with pytest.raises(RuntimeError, match="the sizes do not fit"):
         train(tmp_path, plan(steps=4), net=Broken())
+
+
+class Whitened(Net):
+    """A net behind a whitened stem of which each step's bias is kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.whiten = Whiten(2, 1, 2, outputs=2)
+        self.body[0] = torch.nn.Conv2d(2, 8, 3, padding=1, bias=False)
+        self.seen = []
+
+    def forward(self, x, mask=None):
+        self.sizes.append(tuple(x.shape[2:]))
+        if self.training:
+            self.seen.append(self.whiten.convolution.bias.detach().clone())
+        x = self.whiten(x.float() / 255 - 0.5)
+        return self.head(self.drop(self.body(x).mean((2, 3))))
+
+
+@pytest.mark.parametrize(("coarse", "still_from"), [(0.5, 20), (0.0, 40)])
+def test_a_whitened_stem_stands_still_behind_the_coarse_steps(tmp_path, coarse, still_from):
+    net = Whitened()
+    first = net.whiten.convolution.weight.clone()
+    size = (4, 4) if coarse else (8, 8)
+    train(tmp_path, plan(steps=40, coarse=coarse, coarse_size=size), net=net)
+    moved = [not torch.equal(a, b) for a, b in zip(net.seen, net.seen[1:], strict=False)]
+    assert all(moved[: still_from - 1])
+    assert not any(moved[still_from:])
+    assert torch.equal(net.whiten.convolution.weight, first)

@@ -219,6 +219,9 @@ def test_held_back_shares_depend_on_the_set_and_on_what_it_brings():
     validation, test, _, why = data.held_back(card())
     assert test == 0.0
     assert 0 < validation <= 0.05
+    for train, share in ((20_000, 0.05), (40_000, 0.025), (200_000, 0.02)):
+        many = card(train=train, parts={"train": train, "test": 10})
+        assert data.held_back(many)[0] == share
     assert "its own test part" in why
 
 
@@ -404,6 +407,8 @@ def test_wide_layers_where_they_take_fewer_multiplications():
     assert "fourfold" in plan.why["net.widths"]
     plain = make_plan(card(), dataclasses.replace(machine, winograd=False), budget=600.0)
     assert plain.net.widths[1] == 2 * plain.net.widths[0]
+    halves = dataclasses.replace(machine, winograd=False, precision="bf16")
+    assert make_plan(card(), halves, budget=600.0).net.widths == (32, 128, 256)
     coarse = make_plan(card(), machine, budget=60.0)
     assert coarse.net.stem_stride == (2, 2)
     assert coarse.net.widths[1] == 2 * coarse.net.widths[0]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ..card import Card
 
+ENOUGH = 1000  # samples choose among weights and fit one temperature
 MOST_HELD = 5000  # more would not narrow the interval enough to be worth the training samples
 
 
@@ -48,7 +49,7 @@ def held_back(card: Card) -> tuple[float, float, str, str]:
     share = 0.1 if n < 2000 else 0.07  # what is held back teaches nothing
     validation = 0.0 if "validation" in has else min(share, MOST_HELD / max(n, 1))
     if n >= 20000 and validation:
-        validation = min(validation, 0.05)
+        validation = min(validation, max(ENOUGH / n, 0.02))
     why_test = (
         "the data brings its own test part"
         if not test

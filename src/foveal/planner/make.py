@@ -236,7 +236,8 @@ def _net(
     why["net.stem_stride"] = why["net.stem_kernel"]
 
     # Only where the finest grid is paid for, and layers behind it are wide enough to gain.
-    wide = machine.winograd and max(stem_stride) == 1 and len(stages) == 3 and train >= 5000
+    gains = machine.winograd or machine.precision == "bf16"
+    wide = gains and max(stem_stride) == 1 and len(stages) == 3 and train >= 5000
 
     def sized(base: int) -> NetPart:
         return of_net.family(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..datasets.augment import augment_both
 from ..datasets.batches import Batches
 from ..grid import Batch
-from ..layers import channels_last, kernels_channels_last, tiled
+from ..layers import Whiten, channels_last, kernels_channels_last, tiled
 from ..layers.resample import resize
 from ..memory import ran_out
 from ..networks.ensemble import each
@@ -133,6 +133,7 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
         mask = None if mask is None else (_coarse(mask, plan.fit.coarse_size) > 0.5).to(mask.dtype)
     if plan.fit.channels_last:
         x = channels_last(x)
+    _settle(journey)
     loss = _loss(journey, x, y, mask)
     value, *lengths = _lengths(loss, optimiser.gradients())
     rate = middle_rate(at.progress, at.total - at.step, plan.fit.warmup)
@@ -143,6 +144,19 @@ def _step(journey: Journey, batch: Batch, epoch: int, augment: Augment) -> None:
     else:
         optimiser.clear()
         journey.fault(batch)
+
+
+def _settle(journey: Journey) -> None:
+    """Biases of a whitened stem learn on the coarse grid alone, where there is one.
+
+    A step on 32 x 32 cells takes 5 % less time without the gradient of the layer behind them.
+    Source: Jordan, arXiv:2404.00498, who stops them after three passes.
+    """
+    learns = journey.coarse or journey.coarse_cost == 1
+    for stem in journey.network.modules():
+        if isinstance(stem, Whiten):
+            for bias in stem.convolution.parameters():
+                bias.requires_grad_(learns and bias.ndim == 1)
 
 
 def _loss(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The learning rate as a share of its peak, by progress; progress by steps left; work; validations."""
+"""The learning rate as a share of its peak, by progress; steps, work done, validations."""
 
 from __future__ import annotations
 
