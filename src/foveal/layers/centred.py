@@ -4,7 +4,6 @@ at every size, with and without a stride."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import comb
 from typing import Literal
 
 import torch.nn.functional as F
@@ -12,11 +11,12 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from . import axes
+from .around import Border, around
 from .axes import Ints
+from .blur import blurred
 from .convolution import Convolution, Padding, convolve
 
 Kind = Literal["max", "average", "blur"]
-Border = Literal["replicate", "circular"]
 _MAX: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVERAGE: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
@@ -91,7 +91,7 @@ def surround(x: Tensor, start: tuple[int, ...], padding: Border) -> Tensor:
             where=f"input of shape {tuple(x.shape)}",
             mend="use a smaller kernel or dilation, or padding='replicate'",
         )
-    return F.pad(x, [b for b in reversed(start) for _ in range(2)], mode=padding)
+    return around(x, [(b, b) for b in start], padding)
 
 
 class CentredConvolution(nn.Module):
@@ -217,13 +217,7 @@ class CentredPool(nn.Module):
     def _mean(self, x: Tensor, width: tuple[int, ...]) -> Tensor:
         if self.kind == "average":
             return _AVERAGE[self.rank](x, width, self.stride)
-        weight = x.new_ones(())
-        for w in width:
-            row = [comb(w - 1, i) / 2 ** (w - 1) for i in range(w)]
-            weight = weight[..., None] * x.new_tensor(row)
-        weight = weight.expand(x.shape[1], 1, *width)
-        still = (0,) * self.rank
-        return convolve(x, weight, None, self.stride, still, (1,) * self.rank, x.shape[1])
+        return blurred(x, width, self.stride)
 
     def extra_repr(self) -> str:
         return f"{self.rank}, {self.kind!r}, stride={self.stride}, kernel={self.kernel}"

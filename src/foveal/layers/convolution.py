@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from . import axes, winograd
+from .around import around
 from .axes import Ints
 
 Padding = Literal["zeros", "replicate", "circular"]
@@ -94,16 +95,16 @@ class Convolution(nn.Module):
         return winograd.tile_for(tuple(x.shape[2:]), self.kernel, self.inputs, self.outputs)
 
     def _wrap(self, x: Tensor, extra: tuple[int, ...]) -> Tensor:
-        around = [(b, b + e) for b, e in zip(self.before, extra, strict=True)]
+        ends = [(b, b + e) for b, e in zip(self.before, extra, strict=True)]
         if self.padding == "circular":
-            for n, (left, right) in zip(x.shape[2:], around, strict=True):
+            for n, (left, right) in zip(x.shape[2:], ends, strict=True):
                 if max(left, right) > n:
                     raise PlanError(
                         f"circular padding of {max(left, right)} wraps {n} cells more than once",
                         where=f"Convolution with kernel {self.kernel}",
                         mend="use a smaller kernel or dilation, or padding='replicate'",
                     )
-        return F.pad(x, [n for pair in reversed(around) for n in pair], mode=self.padding)
+        return around(x, ends, "circular" if self.padding == "circular" else "replicate")
 
     def extra_repr(self) -> str:
         return (

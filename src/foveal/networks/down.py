@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from ..layers import AveragePool, BlurDown, MaxPool, hide, strided
-from ..layers.centred import Border, CentredPool, Kind
+from ..layers.around import Border
+from ..layers.centred import CentredPool, Kind
 from ..layers.polyphase import Polyphase
 from ..layers.symmetry import Symmetry
 from ..net import NetPart

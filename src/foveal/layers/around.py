@@ -1,0 +1,78 @@
+"""What stands around a grid: the opposite side, or the last cell again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+Border = Literal["replicate", "circular"]
+Ends = tuple[tuple[int, int], ...]  # cells before and behind, of each axis
+
+
+def around(x: Tensor, ends: Sequence[tuple[int, int]], border: Border) -> Tensor:
+    """``x`` with so many more cells at the ends of each axis; channels-last memory stays so.
+
+    Circular padding goes round once at most: no end may be longer than the axis. PyTorch's own
+    gives circular borders in plain memory, so each layer behind it moves all numbers twice.
+
+    Shapes: ``(B, C, *S) -> (B, C, *T)`` with ``T[i] = S[i] + sum(ends[i])``.
+    """
+    pairs = tuple((before, behind) for before, behind in ends)
+    if not any(map(any, pairs)):
+        return x
+    if torch.is_grad_enabled() and x.requires_grad:
+        out: Tensor = _Around.apply(x, pairs, border)  # type: ignore[no-untyped-call]
+        return out
+    return _filled(x, pairs, border)
+
+
+def _filled(x: Tensor, ends: Ends, border: Border) -> Tensor:
+    last = x.stride(1) == 1 and x.shape[1] > 1
+    size = [n + sum(pair) for n, pair in zip(x.shape[2:], ends, strict=True)]
+    if last:
+        out = x.new_empty(x.shape[0], *size, x.shape[1]).movedim(-1, 1)
+    else:
+        out = x.new_empty(*x.shape[:2], *size)
+    inner = out
+    for axis, (n, (before, _)) in enumerate(zip(x.shape[2:], ends, strict=True), start=2):
+        inner = inner.narrow(axis, before, n)
+    inner.copy_(x)
+    # Whole slabs: what is still empty in them is overwritten by the axes to come.
+    for axis, (n, (before, behind)) in enumerate(zip(x.shape[2:], ends, strict=True), start=2):
+        if before:
+            from_ = (n, before) if border == "circular" else (before, 1)
+            out.narrow(axis, 0, before).copy_(out.narrow(axis, *from_))
+        if behind:
+            from_ = (before, behind) if border == "circular" else (before + n - 1, 1)
+            out.narrow(axis, before + n, behind).copy_(out.narrow(axis, *from_))
+    return out
+
+
+class _Around(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, ends: Ends, border: Border) -> Tensor:
+        ctx.kept = tuple(x.shape[2:]), ends, border  # type: ignore[attr-defined]
+        return _filled(x, ends, border)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        size, ends, border = ctx.kept  # type: ignore[attr-defined]
+        out = gradient.clone()
+        for axis, n, (before, behind) in reversed(
+            list(zip(range(2, 2 + len(size)), size, ends, strict=True))
+        ):
+            head, tail = out.narrow(axis, 0, before), out.narrow(axis, before + n, behind)
+            inner = out.narrow(axis, before, n)
+            if border == "circular":
+                inner.narrow(axis, n - before, before).add_(head)
+                inner.narrow(axis, 0, behind).add_(tail)
+            else:
+                inner.narrow(axis, 0, 1).add_(head.sum(axis, keepdim=True))
+                inner.narrow(axis, n - 1, 1).add_(tail.sum(axis, keepdim=True))
+            out = inner
+        return out, None, None
