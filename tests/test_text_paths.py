@@ -43,6 +43,14 @@ def test_in_training_each_text_goes_one_way_and_the_other_costs_nothing():
     assert 0.4 < by_convolution.float().mean() < 0.6
 
 
+def test_convolutions_in_half_precision_are_added_up_as_well():
+    both = paths()
+    torch.manual_seed(1)
+    whole = both(ids(), constant)
+    torch.manual_seed(1)
+    assert torch.equal(both(ids(), lambda x: constant(x).bfloat16()), whole)
+
+
 def test_with_less_left_out_some_texts_go_both_ways():
     both = paths(drop=0.25)
     own = both.votes(ids())

@@ -51,7 +51,8 @@ class PathsOfText(nn.Module):
         coin = torch.rand(len(ids), device=ids.device)
         out = own * (coin >= self.drop)[:, None]
         rows = (coin <= 1 - self.drop).nonzero()[:, 0]
-        return out.index_add(0, rows, convolved(ids[rows])) if len(rows) else out
+        # In half precision convolutions answer in 16 bits, and only equal types can be added up.
+        return out.index_add(0, rows, convolved(ids[rows]).to(out.dtype)) if len(rows) else out
 
     def balance(
         self,
