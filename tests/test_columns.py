@@ -1,5 +1,6 @@
 """Which columns of a table are learned, and how: inferred, asked for, and refused in words."""
 
+import re
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ from foveal.datasets.layouts._frames import stretches
 from foveal.datasets.layouts._targets import is_number
 from foveal.datasets.targets import brought, matched, strata
 from foveal.errors import DataError
-from roads import save, shades
+from roads import folders, save, shades
 
 NAMES = [f"{i}.png" for i in range(24)]
 
@@ -171,8 +172,66 @@ def test_a_column_that_tells_whose_a_sample_is(folder):
     assert "7 names in a column" in listing.group_why
     assert foveal.look(folder / "set.csv").groups == 6
     assert foveal.look(folder / "set.csv", group="none").groups == 0
-    with pytest.raises(DataError, match=r"groups by 'age' are not known(.|\n)*--group"):
-        foveal.look(folder / "set.csv", group="age")
+
+
+def test_groups_by_a_column_that_is_asked_for(folder):
+    rows = [f"{i % 2},p{i // 4},{'' if i == 3 else f's{i // 8}'}" for i in range(24)]
+    path = write(folder, "path,label,patient,site", rows)
+    assert foveal.look(path).groups == 6
+    by_site = foveal.look(path, group="Site")
+    assert by_site.groups == 3
+    assert by_site.why["groups"] == "set by you: --group Site (4 values)"
+    assert by_site.classes == ("0", "1")
+    assert foveal.look(path, group="4").groups == 3
+    with pytest.raises(DataError, match=r"there is no column 'sit'(.|\n)*site"):
+        foveal.look(path, group="sit")
+
+
+def test_a_column_that_groups_is_not_learned(folder):
+    path = write(folder, "path,height,site", [f"{i / 7},{i % 3}" for i in range(24)])
+    listing = find_listing(path, group="site")
+    assert listing.outputs == ("height",)
+    assert listing.groups.tolist() == [i % 3 for i in range(24)]
+
+
+def test_texts_of_one_writer_stay_together(tmp_path):
+    lines = [f"a {w} line of words {i},{w},w{i % 5}" for i in range(40) for w in ("good", "bad")]
+    (tmp_path / "set.csv").write_text("text,label,writer\n" + "\n".join(lines) + "\n")
+    listing = find_listing(tmp_path / "set.csv", group="writer")
+    assert listing.groups[:4].tolist() == [0, 0, 1, 1]
+    assert listing.classes == ("bad", "good")
+    assert find_listing(tmp_path / "set.csv", target=["label"]).groups is None
+
+
+def test_a_pattern_of_names_groups_any_data(folder):
+    path = write(folder, "path,label", [str(i % 2) for i in range(24)])
+    card = foveal.look(path, group=r"files/(\d)")
+    assert card.groups == 10
+    assert card.why["groups"].startswith("set by you: --group files/(")
+    some = foveal.look(path, group=r"files/1(\d)")
+    assert some.groups == 10
+    assert "14 names without it stand alone" in some.why["groups"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("files(", "is no pattern"),
+        (r"(\d)(\d)", "has 2 parts in brackets, not one"),
+        (r"patient(\d+)", "is in none of the names, such as 'files/0.png'"),
+    ],
+)
+def test_patterns_that_tell_no_group_are_refused(folder, pattern, words):
+    path = write(folder, "path,label", [str(i % 2) for i in range(24)])
+    with pytest.raises(DataError, match=re.escape(words)):
+        foveal.look(path, group=pattern)
+
+
+def test_a_column_needs_a_table(tmp_path):
+    x, y = shades(4)
+    data = folders(tmp_path / "set", x, y)
+    with pytest.raises(DataError, match=r"'site' are not known: class folders have no columns"):
+        foveal.look(data, group="site")
 
 
 X = np.random.default_rng(0).random((30, 6, 6)).astype(np.float32)

@@ -81,6 +81,38 @@ def test_a_random_split_of_copies_would_have_claimed_more(tmp_path):
     assert "A split at random would have claimed" in page
 
 
+def takes_set(root):
+    """Twelve takes of noise, eight frames each that hardly differ; classes lie in takes."""
+    chance = np.random.default_rng(1)
+    for take in range(12):
+        still = chance.integers(40, 216, (12, 10))
+        for frame in range(8):
+            picture = still + chance.integers(-20, 21, still.shape)
+            save(picture.astype(np.uint8), root / CLASSES[take % 2] / f"take{take}_{frame:03}.png")
+    return root
+
+
+@pytest.mark.parametrize("group", ["auto", r"take(\d+)"])
+def test_frames_of_takes_make_a_random_split_claim_more(tmp_path, group):
+    data = takes_set(tmp_path / "set")
+    report = foveal.train(
+        data, epochs=1, out=tmp_path / "run", changes=TINY, symmetry="none", group=group
+    )
+    assert sum(report.data["groups"]["groups"].values()) == 12
+    assert report.optimism["random"] > report.optimism["honest"] + 0.1
+    alone = foveal.train(
+        data, epochs=1, out=tmp_path / "alone", changes=TINY, symmetry="none", group="none"
+    )
+    assert alone.optimism == {}
+
+
+def test_folds_tell_leaks_of_a_given_test_part(tmp_path):
+    data = split_set(tmp_path / "set", leaks=5)
+    report = foveal.train(data, epochs=1, folds=2, out=tmp_path / "run", changes=TINY)
+    assert (report.leaks["count"], report.leaks["of"]) == (5, 12)
+    assert report.optimism == {}
+
+
 def test_group_none_sets_changed_copies_apart_and_keeps_exact_ones(tmp_path):
     data = copies_set(tmp_path / "set")
     for file in sorted((data / "s1").glob("*b.png"))[:10]:

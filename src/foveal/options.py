@@ -29,8 +29,12 @@ Target = Annotated[
     typer.Option(metavar="COLUMN[,COLUMN]", help="Columns of a table to learn, by name or number."),
 ]
 Group = Annotated[
-    Literal["auto", "none"],
-    typer.Option(help="Keep what belongs together on one side of the split, or do not."),
+    str,
+    typer.Option(
+        metavar="auto|none|COLUMN|PATTERN",
+        help="What stays on one side of the split: what was found, nothing, rows with the same "
+        "value of a column, or names with the same bracketed part, as in 'patient(\\d+)'.",
+    ),
 ]
 Exclude = Annotated[
     Path | None,

@@ -31,6 +31,7 @@ from .first_weights import empty_network
 from .folds import fold_folder
 from .hold import writing
 from .kept import Kept, load_answers
+from .leaks import leaks
 from .prepare_run import task_of
 from .sources import alike, groups_of
 
@@ -89,7 +90,13 @@ def pooled(
         finish.keep(test)
     table |= {"judged": APART if len(given) else OUT}
     report = _summary(finish, test, calibration, simple, _cost(reports))
-    return finish.written(dataclasses.replace(report, folds=table))
+    # Folds keep copies together; a given test part may hold what was learned.
+    report = dataclasses.replace(
+        report,
+        folds=table,
+        leaks=leaks(finish, test, calibration) if len(given) else {},
+    )
+    return finish.written(report)
 
 
 def _joined(plan: Plan, calibration: Calibration, folders: Sequence[Path]) -> Ensemble:

@@ -22,7 +22,8 @@ class Source:
     path: file or folder. test: another one that holds the test part. bad_files: "skip" or
     "stop". target: columns of a table to be learned, by name or number; none: its own choice.
     group: "auto" keeps together what was seen to belong together, and changed copies; "none" lets
-    each sample stand alone, but for exact copies. exclude, relabel: tables of samples
+    each sample stand alone, but for exact copies; a column of the table, or a pattern of names with
+    one part in brackets, says which samples stay together. exclude, relabel: tables of samples
     that are left out and of corrected labels (datasets/corrected.py).
     """
 
@@ -53,10 +54,15 @@ def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) 
     Raises: DataError when nothing usable is found, too much of it is broken, or the targets are
         not such.
     """
+    from ..datasets.asked_groups import column_of, grouped
     from ..datasets.layouts import find_listing
 
     listing = find_listing(
-        source.path, test=source.test, target=source.target, apart=bool(_apart(task))
+        source.path,
+        test=source.test,
+        target=source.target,
+        apart=bool(_apart(task)),
+        group=column_of(source.group),
     )
     if source.target and not listing.columns:
         raise DataError(
@@ -65,7 +71,7 @@ def examine(source: Source, *, task: str = "auto", progress: Progress = SILENT) 
             where="--target",
             mend="leave it out, or give a table with such a column",
         )
-    listing = _grouped(_aimed(listing, task), source.group)
+    listing = grouped(_aimed(listing, task), source.group)
     if source.exclude is not None or source.relabel is not None:
         from ..datasets.corrected import corrected
 
@@ -99,20 +105,6 @@ def _whole(listing: Listing, why: str) -> Listing:
     groups = by_class(listing.labels, listing.groups)
     told = f"{why} ({listing.group_why})" if listing.group_why else why
     return replace(listing, groups=groups, group_why=told)
-
-
-def _grouped(listing: Listing, group: str) -> Listing:
-    """The listing with the groups that were found, or without. Raises: DataError otherwise."""
-    if group == "auto":
-        return listing
-    if group != "none":
-        raise DataError(
-            f"groups by {group!r} are not known",
-            where="--group",
-            mend="give auto (what belongs together stays together) or none",
-        )
-    why = f"set by you: each sample stands alone ({listing.group_why})"
-    return replace(listing, groups=None, group_why=why if listing.group_why else "")
 
 
 def examine_arrays(

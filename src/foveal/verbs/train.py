@@ -54,7 +54,8 @@ def train(
     """Train on a data set, judge once on its test part, and leave a run folder.
 
     task: the name of a task; "auto" reads it off the targets. target: columns of a table to be
-    learned. group: "auto" keeps what belongs together on one side of a split, "none" does not.
+    learned. group: "auto" keeps what belongs together on one side of a split, "none" does not; a
+    column of a table, or a pattern of names with one bracketed part, says what belongs together.
     budget: seconds for the whole command, from ``started`` (a `time.monotonic` value; now when
     None) to the report. folds: so many networks, each judged on the part that it did not learn
     from and kept together as one model; the budget is then for each. 0 for one network. repeats:

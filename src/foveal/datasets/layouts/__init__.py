@@ -28,11 +28,13 @@ _HEAD = 4096
 class Place:
     """What the user pointed at. ``source`` holds the files of a folder or an archive; it is
     None where ``path`` is a single file (a table, an array). ``target`` names the columns that
-    the user wants to be learned; without any the choice is the layout's."""
+    the user wants to be learned, ``group`` the one that tells what must stay together; without
+    any the choice is the layout's."""
 
     path: Path
     source: Source | None
     target: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def name(self) -> str:
@@ -61,22 +63,24 @@ def find_listing(
     test: str | Path | None = None,
     target: Sequence[str] = (),
     apart: bool = False,
+    group: str = "",
 ) -> Listing:
     """Every item found at ``path``, by the first layout that fits.
 
     test: a test set kept elsewhere. target: the columns of a table to be learned; what is no
-    table goes by its own way. apart: parts may hold classes that training lacks.
+    table goes by its own way. apart: parts may hold classes that training lacks. group: the
+    column of ``path``'s table that tells which items must stay together.
     Raises: DataError when nothing is there, no layout fits, or the classes do not match.
     """
-    listing = _one(Path(path), target)
+    listing = _one(Path(path), target, group)
     if test is None:
         return listing if apart else check_classes(listing)
     return joined(listing, _one(Path(test), target), apart=apart)
 
 
-def _one(path: Path, target: Sequence[str]) -> Listing:
+def _one(path: Path, target: Sequence[str], group: str = "") -> Listing:
     single = os.path.isfile(path) and (path.suffix.lower() in _ALONE or _reads_as_text(path))
-    place = Place(path, None if single else open_source(path), tuple(target))
+    place = Place(path, None if single else open_source(path), tuple(target), group)
     for layout in _layouts():
         if layout.fits(place):
             return layout.listing(place)

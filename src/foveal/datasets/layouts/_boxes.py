@@ -16,6 +16,7 @@ from ...grid import Sample
 from ...readers import read, reader_for, readers
 from ...readers.image import header
 from ..annotations import Noted
+from ..annotations.odd import odd
 from ..annotations.rules import FAULTS, Settled, settled
 from ..listing import Listing, encode, parts_present, stamp_of
 from ..names import Names
@@ -110,7 +111,7 @@ def listed(
         left_out=tuple(left_out),
         target="boxes",
         target_why=f"{sum(map(len, boxes)):,} boxes in {len(items):,} samples",
-        doubts=(*doubts, *_told(met, counts)),
+        doubts=(*doubts, *_told(met, counts), *odd(keys, boxes, names)),
     )
 
 

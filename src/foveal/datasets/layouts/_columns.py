@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from ._targets import (
     of_numbers,
     of_sets,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Kind = Literal["flag", "class", "number", "list", "text", "empty"]
 LABELS = (
@@ -132,11 +135,24 @@ def again(table: Table, wanted: Chosen, taken: Iterable[int | None], where: str)
     return replace(wanted, columns=columns)
 
 
-def group_column(table: Table, taken: Iterable[int | None]) -> int | None:
-    """The column that tells whose a sample is, by its name, if there is exactly one."""
+def group_column(
+    table: Table, taken: Iterable[int | None], asked: str = "", where: str = ""
+) -> int | None:
+    """The column that tells whose a sample is: as ``asked`` (by name, or by number from 1), or by
+    its own name, if there is exactly one such. Raises: DataError for one that is not there."""
+    if asked:
+        return _find(table, asked, where)
     skip = set(taken)
     found = [i for i, n in enumerate(table.header) if i not in skip and GROUP.fullmatch(n.lower())]
     return found[0] if len(found) == 1 else None
+
+
+def by_column(named: Sequence[str], asked: str = "") -> tuple[NDArray[np.int64], str]:
+    """Groups of equal cells ``(N,)``, -1 for empty ones, and how that was told."""
+    names, member = np.unique(np.array(named), return_inverse=True)
+    told = f"set by you: --group {asked}" if asked else "in a column that tells whose a sample is"
+    why = f"{told} ({len(names)} values)" if asked else f"{len(names)} names {told}"
+    return np.where(names[member] == "", -1, member).astype(np.int64), why
 
 
 def kind_of(table: Table, column: int) -> Kind:

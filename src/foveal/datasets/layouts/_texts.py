@@ -14,6 +14,7 @@ from ...readers.text import as_sample
 from ..listing import Listing, parts_present, stamp_of
 from ..names import Names
 from . import Place
+from ._columns import by_column
 from ._targets import Targets
 
 
@@ -26,10 +27,23 @@ class Texts:
     values: list[Any] = field(default_factory=list)
     parts: list[int] = field(default_factory=list)
     modes: list[str] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     left_out: list[Skipped] = field(default_factory=list)
 
-    def add(self, key: str, text: str, value: Any, part: int, mode: str, reason: str = "") -> None:
-        """One more text with what is to be learned of it; None with the reason why it is none."""
+    def add(
+        self,
+        key: str,
+        text: str,
+        value: Any,
+        part: int,
+        mode: str,
+        reason: str = "",
+        group: str = "",
+    ) -> None:
+        """One more text with what is to be learned of it; None with the reason why it is none.
+
+        group: texts of one word stay together; "" stands alone.
+        """
         if not text.strip():
             self.left_out.append(Skipped(key, "has no text"))
         elif value is None:
@@ -40,6 +54,7 @@ class Texts:
             self.values.append(value)
             self.parts.append(part)
             self.modes.append(mode)
+            self.groups.append(group)
 
     def listing(self, place: Place, layout: str, targets: Targets) -> Listing:
         """All of it as a listing. Raises: DataError when there are not two classes."""
@@ -59,6 +74,8 @@ class Texts:
 
         content = b"" if targets.values is None else targets.values.tobytes()
         stamp = stamp_of(layout, str(place.path), labels, parts, classes, texts.content, content)
+        asked = place.group if any(self.groups) else ""
+        groups, why = by_column(self.groups, asked) if asked else (None, "")
         listing = Listing(
             path=str(place.path),
             name=place.name,
@@ -71,5 +88,7 @@ class Texts:
             read=read,
             stamp=stamp,
             left_out=tuple(self.left_out),
+            groups=groups,
+            group_why=why,
         )
         return targets.placed(listing)

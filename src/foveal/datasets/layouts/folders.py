@@ -13,6 +13,7 @@ from ...errors import DataError
 from ...grid import Sample
 from ...readers import read, reader_for, readers
 from ..fields import groups_by_names
+from ..frame_names import clips
 from ..listing import Listing, encode, numbered, parts_present, stamp_of
 from ..names import Names, paper
 from ..owners import owners
@@ -128,12 +129,14 @@ def _build(
 def _groups(
     keys: Names, labels: NDArray[np.int32], classes: Sequence[str], moving: bool
 ) -> tuple[NDArray[np.int64] | None, str]:
-    """Clips of one video, or recordings of one person, as far as names tell; -1 for the rest."""
+    """Clips of one video, frames of one clip, pictures or recordings of one person, as far as names
+    tell; -1 for the rest."""
     if moving:
         return sources(keys, labels, classes)
     sound = readers()["sound"]
     if not all(reader_for(key) is sound for key in keys):
-        return owners(keys)
+        groups, why = owners(keys)
+        return clips(keys, labels) if groups is None else (groups, why)
     told = groups_by_names(keys, [classes[k] for k in labels])
     return (None, "") if told.groups is None else (numbered(told.groups), told.group_why)
 

@@ -14,7 +14,7 @@ from ..listing import Listing, parts_present, stamp_of
 from ..names import Names
 from ..source import Source, open_source, read_file
 from . import Layout, Place
-from ._columns import Chosen, Value, again, chosen, group_column, shown
+from ._columns import Chosen, Value, again, by_column, chosen, group_column, shown
 from ._frames import stretches
 from ._parts import part_of
 from ._table import Table, parse
@@ -180,7 +180,7 @@ def _collect(
     path, where = _path_column(table, files), f"{place.path}: {name}"
     assert path is not None, "only tables with such a column come here"
     split = _split_column(table, path)
-    group = group_column(table, {path, split})
+    group = group_column(table, {path, split}, place.group, where)
     taken = {path, split, group}
     if wanted is None:
         wanted = chosen(table, taken, place.target, where)
@@ -227,7 +227,9 @@ def _build(place: Place, source: Source, rows: _Rows, wanted: Chosen) -> Listing
     positions = np.array([rows.items[i] for i in kept], np.int64)
     parts = np.array([rows.parts[i] for i in kept], np.int8)
     keys = Names(source.names[int(i)] for i in positions)
-    groups, why = _groups([rows.groups[i] for i in kept], list(keys), targets.values)
+    groups, why = _groups(
+        [rows.groups[i] for i in kept], list(keys), targets.values, asked=place.group
+    )
     listing = Listing(
         path=str(place.path),
         name=place.name,
@@ -247,13 +249,15 @@ def _build(place: Place, source: Source, rows: _Rows, wanted: Chosen) -> Listing
 
 
 def _groups(
-    named: list[str], keys: list[str], values: NDArray[np.float32] | None
+    named: list[str],
+    keys: list[str],
+    values: NDArray[np.float32] | None,
+    *,
+    asked: str,
 ) -> tuple[NDArray[np.int64] | None, str]:
     """Groups by a column of names, or by time; (None, "") where there are neither."""
-    if any(named):
-        names, member = np.unique(np.array(named), return_inverse=True)
-        groups = np.where(names[member] == "", -1, member).astype(np.int64)
-        return groups, f"{len(names)} names in a column that tells whose a sample is"
+    if any(named) or asked:
+        return by_column(named, asked)
     return stretches(keys, values) or (None, "")
 
 

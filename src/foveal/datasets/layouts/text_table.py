@@ -12,7 +12,7 @@ from ...readers.text import decode
 from ..listing import Listing
 from ..source import read_file
 from . import Layout, Place
-from ._columns import Chosen, again, chosen
+from ._columns import Chosen, again, chosen, group_column
 from ._parts import part_of
 from ._table import Table, parse
 from ._texts import Texts
@@ -150,8 +150,10 @@ def _collect(
     text = _text_column(table)
     assert text is not None, "only tables with such a column come here"
     split = _split_column(table, text)
-    taken = {text, split, *(i for i, n in enumerate(table.header) if n.lower() in _NUMBERED)}
     where = f"{place.path}: {name}"
+    group = group_column(table, (), place.group, where) if place.group else None
+    taken = {text, split, group}
+    taken |= {i for i, n in enumerate(table.header) if n.lower() in _NUMBERED}
     if wanted is None:
         wanted = chosen(table, taken, place.target, where)
     else:
@@ -160,7 +162,8 @@ def _collect(
         here = part if split is None else part_of(cells[split])
         assert here is not None, "a column with other words is not the split"
         value, reason = wanted.read(cells)
-        found.add(f"{name} line {line}", cells[text], value, here, mode, reason)
+        whose = "" if group is None else cells[group]
+        found.add(f"{name} line {line}", cells[text], value, here, mode, reason, whose)
     for line, count in table.ragged:
         reason = f"has {count} cells, the header {len(table.header)}" if count else "is no object"
         found.left_out.append(Skipped(f"{name} line {line}", reason))
