@@ -86,6 +86,7 @@ def test_the_kernel_is_neither_trained_nor_saved():
     blur = BlurDown(2, 2)
     assert not list(blur.parameters())
     assert not blur.state_dict()
+    assert blur.weight.sum() == 1
     assert repr(blur) == "BlurDown(2, stride=(2, 2))"
 
 

@@ -215,8 +215,9 @@ def test_bccd_reads_whole(shared) -> None:
     assert np.bincount(listing.parts).tolist() == [205, 87, 72]
     assert listing.classes == ("Platelets", "RBC", "WBC")
     assert "4,886 boxes in 364 samples" in listing.target_why
-    assert len(listing.doubts) == 1
+    assert len(listing.doubts) == 2
     assert "2 in 2 samples: boxes without area" in listing.doubts[0]
+    assert "BloodImage_00113.jpg: WBC of 27 x 31, mostly 181 x 201" in listing.doubts[1]
 
 
 def things(root: Path, shift: int) -> Path:

@@ -36,6 +36,11 @@ class BlurDown(nn.Module):
         self.kernel = tuple(2 * s - 1 for s in self.stride)
         self.before = tuple(s - 1 for s in self.stride)
 
+    @property
+    def weight(self) -> Tensor:
+        """The kernel, ``(1, 1, *K)``; sums to 1, is neither trained nor saved."""
+        return _kernel(self.kernel)[None, None]
+
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         axes.check_input(x, self.rank, channels, where="BlurDown")
@@ -78,10 +83,14 @@ def blurred(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tens
 
 
 def _blurred(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    weight = reduce(lambda a, b: a[..., None] * b, [_binomial(k) for k in kernel])
     channels, rank = x.shape[1], len(kernel)
-    weight = weight.to(x.device, x.dtype).expand(channels, 1, *kernel)
+    weight = _kernel(kernel).to(x.device, x.dtype).expand(channels, 1, *kernel)
     return convolve(x, weight, None, stride, (0,) * rank, (1,) * rank, channels)
+
+
+def _kernel(kernel: tuple[int, ...]) -> Tensor:
+    """The product of a binomial row along each axis: ``(*kernel)``, sums to 1."""
+    return reduce(lambda a, b: a[..., None] * b, [_binomial(k) for k in kernel])
 
 
 class _Blurred(torch.autograd.Function):
