@@ -1,4 +1,4 @@
-"""Which labels are probably wrong: a table to fix them by, from models that never met them."""
+"""Which labels are probably wrong: a table to fix them by, from networks that never met them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ COLUMNS = ("sample", "given", "likely", "score", "suspect", "why", "label")
 class Doubt:
     """One sample with its label.
 
-    likely: the class that models take it for which did not learn from it. score: the chance that
-    the label is wrong, 0 to 1. suspect: rather wrong than right. why: in words.
+    likely: the class that networks take it for which did not learn from it. score: from -1
+    (surely right) to 1 (surely wrong). suspect: taken for wrong. why: in words.
     """
 
     sample: str
@@ -64,8 +64,7 @@ def labels(
     """Every sample to learn from, the most doubtful label first.
 
     ``folds`` quick networks share the ``budget`` (seconds); each says what it takes the samples
-    for that it did not learn from. Of texts a linear model of words and letters is asked besides,
-    which learned from all others. A test part that the data brings is not looked at. ``out``: a
+    for that it did not learn from. A test part that the data brings is not looked at. ``out``: a
     csv file for `train`'s exclude and relabel; its column "label" is for you to fill in.
 
     Raises: DataError for unusable data; PlanError where samples have no single class.
@@ -98,7 +97,6 @@ def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) ->
     given = survey.labels[rows].astype(np.int64)
     found, classes = doubtful(probabilities, given), survey.listing.classes
     torn = conflicts(survey, rows)
-    progress.say(f"about {found.rate:.1%} of the labels are wrong, as far as models can tell")
     order = found.order
     # Copies with another label come before all else: one of the two is wrong for sure.
     order = order[np.argsort([rows[i] not in torn for i in order.tolist()], kind="stable")]
@@ -118,7 +116,7 @@ def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) ->
 def out_of_fold(
     survey: Survey, wish: Wish, started: float, progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rows ``(N,)`` and probabilities ``(N, K)`` of models that did not learn from them."""
+    """Rows ``(N,)`` and probabilities ``(N, K)`` of networks that did not learn from them."""
     from ..datasets.folds import folds
     from ..planner.task import task_named
     from ..tasks import finished
@@ -138,30 +136,7 @@ def out_of_fold(
             raw = load_answers(here).raw
             rows.append(np.flatnonzero((dealt == number) & (survey.labels >= 0)))
             said.append(finished(task_named(plan.task), raw, plan, report.calibration))
-    found, p = np.concatenate(rows), np.concatenate(said)
-    return found, p if plan.data.text is None else _with_words(survey, found, p, plan)
-
-
-def _with_words(
-    survey: Survey, rows: NDArray[np.int64], said: NDArray[np.float64], plan: Plan
-) -> NDArray[np.float64]:
-    """What networks ``said`` of texts ``(N, K)``, and what words and letters say, as one.
-
-    On TREC with 5 % flipped labels the first 7 % then held 0.87 of these, and 0.84 without.
-    """
-    from ..baselines.text_left_out import left_out
-    from ..datasets.split import together
-    from ..datasets.tokens import text_of
-    from ..metrics.blend import blended
-
-    assert plan.data.text is not None, "only texts have words"
-    names, groups, given = survey.copied, survey.groups, survey.labels.astype(np.int64)
-    names = names if groups is None else together(names, groups)
-    texts = [text_of(survey.listing.read(int(survey.usable[row])).x) for row in rows]
-    words = left_out(
-        texts, given[rows], names[rows], said.shape[1], unit=plan.data.text.unit, seed=plan.seed
-    )
-    return blended([np.log(np.maximum(said, 1e-9)), words.astype(np.float64)], given[rows])
+    return np.concatenate(rows), np.concatenate(said)
 
 
 def conflicts(survey: Survey, rows: NDArray[np.int64]) -> dict[int, str]:
