@@ -10,7 +10,7 @@ import laws
 import reference
 from foveal.errors import PlanError
 from foveal.layers import BlurDown, MaxBlurPool, MaxPool
-from foveal.layers.blur import _blurred, blurred
+from foveal.layers.blur import _blurred, binomial, blurred
 from strategies import few, grid, grids, per_axis
 
 RANKS = [1, 2, 3]
@@ -102,8 +102,9 @@ def test_says_how_to_mend_a_wrong_stride():
 def test_the_gradient_of_a_blur_is_that_of_the_native_convolution(rank, kernel, stride):
     torch.manual_seed(0)
     x = torch.randn(2, 3, *(9, 8, 7)[:rank], dtype=torch.float64, requires_grad=True)
-    found = blurred(x, (kernel,) * rank, (stride,) * rank)
-    want = _blurred(x, (kernel,) * rank, (stride,) * rank)
+    weight = binomial((kernel,) * rank).double()
+    found = blurred(x, weight, (stride,) * rank)
+    want = _blurred(x, weight, (stride,) * rank)
     slope = torch.randn_like(want)
     (ours,) = torch.autograd.grad(found, x, slope)
     (theirs,) = torch.autograd.grad(want, x, slope)

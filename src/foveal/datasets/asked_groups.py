@@ -9,9 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from .frame_names import clips
+from .frame_names import owners_or_clips
 from .listing import Listing, numbered
-from .owners import owners
 from .truths import truth_of
 
 ASKED = "set by you"
@@ -53,9 +52,7 @@ def grouped(listing: Listing, group: str) -> Listing:
 def _told_by_names(listing: Listing) -> Listing:
     if listing.groups is not None or truth_of(listing.target) is None:
         return listing
-    groups, why = owners(listing.keys)
-    if groups is None:
-        groups, why = clips(listing.keys, listing.labels)
+    groups, why = owners_or_clips(listing.keys, listing.labels)
     return replace(listing, groups=groups, group_why=why or listing.group_why)
 
 

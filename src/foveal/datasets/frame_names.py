@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .listing import numbered
+from .owners import owners
 
 # What cameras and scanners count by: such a word in front of a number names no clip.
 _COUNTERS = frozenset(
@@ -25,6 +26,14 @@ MOST_OF_CLASS = 0.5  # that one clip may hold of a class
 TOLD = 0.9  # share of names, and of steps from frame to frame, that must be as told
 
 
+def owners_or_clips(
+    keys: Sequence[str], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.int64] | None, str]:
+    """What names say of groups: whose a sample is; if they do not, which clip's frame."""
+    groups, why = owners(keys)
+    return clips(keys, labels) if groups is None else (groups, why)
+
+
 def clips(keys: Sequence[str], labels: NDArray[np.integer]) -> tuple[NDArray[np.int64] | None, str]:
     """The clip of each picture ``(N,)``, -1 where its name tells none, and how that was told.
 
@@ -33,12 +42,12 @@ def clips(keys: Sequence[str], labels: NDArray[np.integer]) -> tuple[NDArray[np.
     None where one name counts all of a class, or most of it, or few words without a number do;
     where clips are shorter than four frames; or where names are such as cameras give (IMG_0412).
     """
-    found = [_name(key) for key in keys]
-    told = [i for i, pair in enumerate(found) if pair is not None]
+    found = {i: pair for i, pair in enumerate(map(_name, keys)) if pair is not None}
+    told = list(found)
     if not told or len(told) < TOLD * len(keys):
         return None, ""
-    stems = [(found[i] or ("", 0))[0] for i in told]
-    numbers = np.array([(found[i] or ("", 0))[1] for i in told], np.float64)
+    stems = [stem for stem, _ in found.values()]
+    numbers = np.array([number for _, number in found.values()], np.float64)
     if len({*zip(stems, numbers.tolist(), strict=True)}) < len(told):
         stems = [
             f"{keys[i].rpartition('/')[0]}/{stem}" for i, stem in zip(told, stems, strict=True)

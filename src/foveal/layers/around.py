@@ -9,21 +9,34 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ..errors import PlanError
+from .memory import room
+
 Border = Literal["replicate", "circular"]
 Ends = tuple[tuple[int, int], ...]  # cells before and behind, of each axis
 
 
-def around(x: Tensor, ends: Sequence[tuple[int, int]], border: Border) -> Tensor:
+def around(
+    x: Tensor, ends: Sequence[tuple[int, int]], border: Border, *, where: str = ""
+) -> Tensor:
     """``x`` with so many more cells at the ends of each axis; channels-last memory stays so.
 
-    Circular padding goes round once at most: no end may be longer than the axis. PyTorch's own
-    gives circular borders in plain memory, so each layer behind it moves all numbers twice.
+    PyTorch's own gives circular borders in plain memory, so each layer behind it moves all numbers
+    twice. where: the layer that an error names; the shape of ``x`` where none is given.
 
     Shapes: ``(B, C, *S) -> (B, C, *T)`` with ``T[i] = S[i] + sum(ends[i])``.
+    Raises: PlanError if circular padding would go round more than once.
     """
     pairs = tuple((before, behind) for before, behind in ends)
     if not any(map(any, pairs)):
         return x
+    for n, pair in zip(x.shape[2:], pairs, strict=True):
+        if border == "circular" and max(pair) > n:
+            raise PlanError(
+                f"circular padding of {max(pair)} wraps {n} cells more than once",
+                where=where or f"input of shape {tuple(x.shape)}",
+                mend="use a smaller kernel or dilation, or padding='replicate'",
+            )
     if torch.is_grad_enabled() and x.requires_grad:
         out: Tensor = _Around.apply(x, pairs, border)  # type: ignore[no-untyped-call]
         return out
@@ -31,13 +44,7 @@ def around(x: Tensor, ends: Sequence[tuple[int, int]], border: Border) -> Tensor
 
 
 def _filled(x: Tensor, ends: Ends, border: Border) -> Tensor:
-    last = x.stride(1) == 1 and x.shape[1] > 1
-    size = [n + sum(pair) for n, pair in zip(x.shape[2:], ends, strict=True)]
-    if last:
-        out = x.new_empty(x.shape[0], *size, x.shape[1]).movedim(-1, 1)
-    else:
-        out = x.new_empty(*x.shape[:2], *size)
-    inner = out
+    inner = out = room(x, [n + sum(pair) for n, pair in zip(x.shape[2:], ends, strict=True)])
     for axis, (n, (before, _)) in enumerate(zip(x.shape[2:], ends, strict=True), start=2):
         inner = inner.narrow(axis, before, n)
     inner.copy_(x)

@@ -1,6 +1,6 @@
 """Downsampling that does not jump when the input moves by one cell: blur first, then stride."""
 
-from functools import reduce
+from collections.abc import Sequence
 from math import comb
 
 import torch
@@ -11,6 +11,7 @@ from . import axes
 from .around import around
 from .axes import Ints
 from .convolution import convolve
+from .memory import room
 from .pooling import MaxPool
 
 
@@ -29,25 +30,21 @@ class BlurDown(nn.Module):
     Source: Zhang, arXiv:1904.11486, section 3.2. Kernels wider than 3 are ours.
     """
 
+    weight: Tensor  # (1, 1, *K), sums to 1; a buffer, never trained, not saved
+
     def __init__(self, rank: int, stride: Ints) -> None:
         super().__init__()
         self.rank = rank
         self.stride = axes.per_axis(stride, rank, name="stride", where="BlurDown")
-        self.kernel = tuple(2 * s - 1 for s in self.stride)
         self.before = tuple(s - 1 for s in self.stride)
-
-    @property
-    def weight(self) -> Tensor:
-        """The kernel, ``(1, 1, *K)``; sums to 1, is neither trained nor saved."""
-        return _kernel(self.kernel)[None, None]
+        self.register_buffer("weight", binomial([2 * s - 1 for s in self.stride]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        axes.check_input(x, self.rank, channels, where="BlurDown")
+        axes.check_input(x, self.rank, x.shape[1], where="BlurDown")
         if not any(self.before):
             return x
         x = around(x, [(b, b) for b in self.before], "replicate")
-        return blurred(x, self.kernel, self.stride)
+        return blurred(x, self.weight.to(x.dtype), self.stride)
 
     def extra_repr(self) -> str:
         return f"{self.rank}, stride={self.stride}"
@@ -71,26 +68,30 @@ class MaxBlurPool(nn.Module):
         return out
 
 
-def blurred(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Binomial means of windows of ``kernel`` cells, one every ``stride``, each channel alone.
+def binomial(kernel: Sequence[int]) -> Tensor:
+    """The product of a binomial row along each axis: ``(1, 1, *kernel)``, sums to 1."""
+    weight = torch.ones(1, 1)
+    for width in kernel:
+        weight = weight[..., None] * torch.tensor(_row(width))
+    return weight
 
-    Shapes: ``(B, C, *S) -> (B, C, *T)`` with ``T[i] = (S[i] - kernel[i]) // stride[i] + 1``.
+
+def blurred(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
+    """Binomial means of the windows of ``weight``, one every ``stride``, each channel alone.
+
+    weight: as `binomial` gives it, in ``x``'s type.
+    Shapes: ``(B, C, *S) -> (B, C, *T)`` with ``T[i] = (S[i] - K[i]) // stride[i] + 1``.
     """
     if torch.is_grad_enabled() and x.requires_grad:
-        out: Tensor = _Blurred.apply(x, kernel, stride)  # type: ignore[no-untyped-call]
+        out: Tensor = _Blurred.apply(x, weight, stride)  # type: ignore[no-untyped-call]
         return out
-    return _blurred(x, kernel, stride)
+    return _blurred(x, weight, stride)
 
 
-def _blurred(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    channels, rank = x.shape[1], len(kernel)
-    weight = _kernel(kernel).to(x.device, x.dtype).expand(channels, 1, *kernel)
-    return convolve(x, weight, None, stride, (0,) * rank, (1,) * rank, channels)
-
-
-def _kernel(kernel: tuple[int, ...]) -> Tensor:
-    """The product of a binomial row along each axis: ``(*kernel)``, sums to 1."""
-    return reduce(lambda a, b: a[..., None] * b, [_binomial(k) for k in kernel])
+def _blurred(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
+    channels, rank = x.shape[1], len(stride)
+    kernels = weight.expand(channels, 1, *weight.shape[2:])
+    return convolve(x, kernels, None, stride, (0,) * rank, (1,) * rank, channels)
 
 
 class _Blurred(torch.autograd.Function):
@@ -98,11 +99,9 @@ class _Blurred(torch.autograd.Function):
     (Zen 4, bf16, 500 x 32 x 32 x 32 and 500 x 128 x 16 x 16 cells)."""
 
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]
-    ) -> Tensor:
-        ctx.kept = tuple(x.shape[2:]), kernel, stride  # type: ignore[attr-defined]
-        return _blurred(x, kernel, stride)
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
+        ctx.kept = x.shape[2:], weight.shape[2:], stride  # type: ignore[attr-defined]
+        return _blurred(x, weight, stride)
 
     @staticmethod
     @once_differentiable
@@ -110,18 +109,15 @@ class _Blurred(torch.autograd.Function):
         size, kernel, stride = ctx.kept  # type: ignore[attr-defined]
         for axis, (n, k, s) in enumerate(zip(size, kernel, stride, strict=True), start=2):
             if k > 1 or s > 1:
-                gradient = _spread(gradient, axis, n, _binomial(k).tolist(), s)
+                gradient = _spread(gradient, axis, n, _row(k), s)
         return gradient, None, None
 
 
-def _spread(gradient: Tensor, axis: int, size: int, row: list[float], stride: int) -> Tensor:
+def _spread(gradient: Tensor, axis: int, size: int, row: tuple[float, ...], stride: int) -> Tensor:
     """The gradient of ``size`` cells along ``axis`` from that of windows over them."""
-    shape = list(gradient.shape)
-    shape[axis] = size
-    if gradient.stride(1) == 1:  # channels-last memory stays so
-        out = gradient.new_zeros(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
-    else:
-        out = gradient.new_zeros(shape)
+    cells = list(gradient.shape[2:])
+    cells[axis - 2] = size
+    out = room(gradient, cells).zero_()
     reach = stride * (gradient.shape[axis] - 1) + 1
     for tap, weight in enumerate(row):
         there = (slice(None),) * axis + (slice(tap, tap + reach, stride),)
@@ -129,7 +125,6 @@ def _spread(gradient: Tensor, axis: int, size: int, row: list[float], stride: in
     return out
 
 
-def _binomial(width: int) -> Tensor:
-    """Row ``width - 1`` of Pascal's triangle, scaled to sum 1. Shape ``(width,)``."""
-    row = torch.tensor([float(comb(width - 1, i)) for i in range(width)])
-    return row / row.sum()
+def _row(width: int) -> tuple[float, ...]:
+    """Row ``width - 1`` of Pascal's triangle, scaled to sum 1."""
+    return tuple(comb(width - 1, i) / 2 ** (width - 1) for i in range(width))

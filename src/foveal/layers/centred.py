@@ -13,7 +13,7 @@ from ..errors import PlanError
 from . import axes
 from .around import Border, around
 from .axes import Ints
-from .blur import blurred
+from .blur import binomial, blurred
 from .convolution import Convolution, Padding, convolve
 
 Kind = Literal["max", "average", "blur"]
@@ -83,14 +83,6 @@ def surround(x: Tensor, start: tuple[int, ...], padding: Border) -> Tensor:
 
     Raises: PlanError if circular padding would go round more than once.
     """
-    if not any(start):
-        return x
-    if padding == "circular" and any(b > n for b, n in zip(start, x.shape[2:], strict=True)):
-        raise PlanError(
-            f"circular padding of {max(start)} wraps {min(x.shape[2:])} cells more than once",
-            where=f"input of shape {tuple(x.shape)}",
-            mend="use a smaller kernel or dilation, or padding='replicate'",
-        )
     return around(x, [(b, b) for b in start], padding)
 
 
@@ -217,7 +209,7 @@ class CentredPool(nn.Module):
     def _mean(self, x: Tensor, width: tuple[int, ...]) -> Tensor:
         if self.kind == "average":
             return _AVERAGE[self.rank](x, width, self.stride)
-        return blurred(x, width, self.stride)
+        return blurred(x, binomial(width).to(x.device, x.dtype), self.stride)
 
     def extra_repr(self) -> str:
         return f"{self.rank}, {self.kind!r}, stride={self.stride}, kernel={self.kernel}"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from . import axes, winograd
-from .around import around
+from .around import Border, around
 from .axes import Ints
 
 Padding = Literal["zeros", "replicate", "circular"]
@@ -96,15 +96,8 @@ class Convolution(nn.Module):
 
     def _wrap(self, x: Tensor, extra: tuple[int, ...]) -> Tensor:
         ends = [(b, b + e) for b, e in zip(self.before, extra, strict=True)]
-        if self.padding == "circular":
-            for n, (left, right) in zip(x.shape[2:], ends, strict=True):
-                if max(left, right) > n:
-                    raise PlanError(
-                        f"circular padding of {max(left, right)} wraps {n} cells more than once",
-                        where=f"Convolution with kernel {self.kernel}",
-                        mend="use a smaller kernel or dilation, or padding='replicate'",
-                    )
-        return around(x, ends, "circular" if self.padding == "circular" else "replicate")
+        border: Border = "circular" if self.padding == "circular" else "replicate"
+        return around(x, ends, border, where=f"Convolution with kernel {self.kernel}")
 
     def extra_repr(self) -> str:
         return (

@@ -1,5 +1,7 @@
 """Channels-last memory for any rank: the layout in which convolutions run fastest on a CPU."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,13 @@ def channels_last(x: Tensor) -> Tensor:
     if x.ndim in _FORMAT:
         return x.contiguous(memory_format=_FORMAT[x.ndim])
     return x.transpose(1, -1).contiguous().transpose(1, -1)
+
+
+def room(x: Tensor, size: Sequence[int]) -> Tensor:
+    """An unset tensor ``(B, C, *size)`` of ``x``'s type, in the order in which ``x`` lies."""
+    if x.stride(1) == 1 and x.shape[1] > 1:
+        return x.new_empty(x.shape[0], *size, x.shape[1]).movedim(-1, 1)
+    return x.new_empty(*x.shape[:2], *size)
 
 
 @torch.no_grad()

@@ -150,8 +150,9 @@ def group_column(
 def by_column(named: Sequence[str], asked: str = "") -> tuple[NDArray[np.int64], str]:
     """Groups of equal cells ``(N,)``, -1 for empty ones, and how that was told."""
     names, member = np.unique(np.array(named), return_inverse=True)
-    told = f"set by you: --group {asked}" if asked else "in a column that tells whose a sample is"
-    why = f"{told} ({len(names)} values)" if asked else f"{len(names)} names {told}"
+    why = f"{len(names)} names in a column that tells whose a sample is"
+    if asked:
+        why = f"set by you: --group {asked} ({len(names)} values)"
     return np.where(names[member] == "", -1, member).astype(np.int64), why
 
 

@@ -13,10 +13,9 @@ from ...errors import DataError
 from ...grid import Sample
 from ...readers import read, reader_for, readers
 from ..fields import groups_by_names
-from ..frame_names import clips
+from ..frame_names import owners_or_clips
 from ..listing import Listing, encode, numbered, parts_present, stamp_of
 from ..names import Names, paper
-from ..owners import owners
 from ..source import FolderSource, Source
 from . import Layout, Place
 from ._clips import moves, sources
@@ -135,8 +134,7 @@ def _groups(
         return sources(keys, labels, classes)
     sound = readers()["sound"]
     if not all(reader_for(key) is sound for key in keys):
-        groups, why = owners(keys)
-        return clips(keys, labels) if groups is None else (groups, why)
+        return owners_or_clips(keys, labels)
     told = groups_by_names(keys, [classes[k] for k in labels])
     return (None, "") if told.groups is None else (numbered(told.groups), told.group_why)
 
