@@ -154,7 +154,7 @@ def _settle(journey: Journey, stems: Sequence[Convolution]) -> None:
     A step on 32 x 32 cells takes 5 % less time without the gradient of the layer behind them.
     Source: Jordan, arXiv:2404.00498, who stops them after three passes.
     """
-    learns = journey.coarse or journey.coarse_cost == 1
+    learns = journey.coarse or journey.coarse_cost == 1 or not journey.plan.fit.coarse
     for stem in stems:
         if stem.bias is not None:
             stem.bias.requires_grad_(learns)
