@@ -36,8 +36,9 @@ class BlurDown(nn.Module):
         super().__init__()
         self.rank = rank
         self.stride = axes.per_axis(stride, rank, name="stride", where="BlurDown")
+        self.kernel = tuple(2 * s - 1 for s in self.stride)
         self.before = tuple(s - 1 for s in self.stride)
-        self.register_buffer("weight", binomial([2 * s - 1 for s in self.stride]), persistent=False)
+        self.register_buffer("weight", binomial(self.kernel), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         axes.check_input(x, self.rank, x.shape[1], where="BlurDown")
