@@ -382,13 +382,11 @@ def test_what_a_symmetry_answers_alike_is_neither_augmented_nor_averaged():
     assert turns.augment.flip == (True, True)
 
 
-def test_exact_shifts_round_the_size_and_look_once():
-    plan = asked((28, 30), shift="exact")
-    total = plan.net.levels[-1][1]
-    assert all(n % s == 0 for n, s in zip(plan.data.size, total, strict=True))
-    assert "every stride divides it" in plan.why["data.size"]
-    assert plan.fit.coarse == 0
-    assert plan.judge.shift == 0
+def test_exact_shifts_leave_the_rest_of_a_plan_as_it_is():
+    plan, plain = asked((28, 30), shift="exact"), asked((28, 30))
+    assert plan.data == plain.data
+    assert plan.fit == plain.fit
+    assert dataclasses.replace(plan.net, shift="plain") == plain.net
     assert plan.why["net.shift"] == "set by you to exact"
     build(plan)
 

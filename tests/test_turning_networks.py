@@ -299,7 +299,7 @@ def test_convolutions_over_time_and_space_keep_moves_of_space():
         ({"block": "parallel"}, "block 'parallel' does not keep a symmetry of full"),
         ({"stem": "whiten"}, "stem 'whiten' does not keep a symmetry of full"),
         ({"pool": "grid"}, "pool 'grid' does not keep a symmetry of full"),
-        ({"symmetry": "none", "shift": "exact", "pool": "grid"}, "does not keep exact shifts"),
+        ({"symmetry": "none", "shift": "exact", "stem": "embed"}, "does not keep exact shifts"),
         ({"kernels": ((3, 1), (3, 3))}, r"kernel \(3, 1\) differs on axes \(0, 1\)"),
         ({"turned": ((0, 5),)}, "are not all among 2"),
     ],
@@ -308,12 +308,6 @@ def test_what_breaks_the_promise_is_refused(changes, words):
     plan = turning_plan(GROUPS["2 full"])
     with pytest.raises(PlanError, match=words):
         build(replace(plan, net=replace(plan.net, **changes)))
-
-
-def test_a_grid_that_strides_do_not_divide_is_refused():
-    plan = plan_for(2, shift="exact")
-    with pytest.raises(PlanError, match=r"strides of \[4, 4\] in all do not divide \[11, 9\]"):
-        build(plan)
 
 
 def test_time_and_padding_are_refused():
@@ -329,16 +323,26 @@ def test_time_and_padding_are_refused():
         build(plan)(raw_for(1, size=(8,)), mask)
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        lambda net: Decoder(2, net, 3),
-        lambda net: BoxHead(2, net, (1,), 2, width=8),
-    ],
-)
-def test_answers_with_places_do_not_choose_cells_by_values(head):
-    with pytest.raises(PlanError, match="cannot follow cells that are chosen by their values"):
-        head(net_for(2, shift="exact"))
+def test_boxes_do_not_follow_a_grid_that_is_rolled():
+    with pytest.raises(PlanError, match="boxes do not follow a grid that is rolled by its values"):
+        BoxHead(2, net_for(2, shift="exact"), (1,), 2, width=8)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+def test_masks_follow_circular_shifts_exactly(size):
+    plan = plan_for(2, shift="exact")
+    plan = replace(plan, data=replace(plan.data, size=size))
+    network = randomised(build(plan, Decoder(2, plan.net, 3))).eval()
+    x = raw_for(2, size=size)
+    want = network(x)
+    for shift in itertools.product(range(size[0]), range(size[1])):
+        assert error(network(x.roll(shift, (2, 3))), want.roll(shift, (2, 3))) <= 1e-12
+
+
+def test_samples_with_padding_are_refused_where_shifts_are_exact():
+    network = build(plan_for(2, shift="exact")).eval()
+    with pytest.raises(PlanError, match="samples with padding cannot keep"):
+        network(raw_for(2), torch.ones(4, 1, 11, 9))
 
 
 def test_a_symmetry_that_moves_nothing_is_none():

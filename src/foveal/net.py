@@ -34,8 +34,8 @@ class NetPart:
     those of one set are exchanged with each other, others are not ([[1, 2]]: within slices;
     [[0], [1, 2]]: their order reversed, too).
     shift: what a shift by cells does to an answer: "plain" strides jump, "blur" smooths before
-    each stride, "exact" lets values choose the cells that stay, so that a circular shift changes
-    nothing.
+    each stride, "exact" rolls each sample that is asked about until its ends lie at the
+    border, so that a circular shift changes nothing.
     """
 
     stem: Literal["convolution", "whiten", "embed"]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from . import axes
 from .axes import Ints
+from .seam import irregular
 from .symmetry.group import Symmetry, symmetry_of
 from .symmetry.readout import ReadOut
 
@@ -61,7 +62,7 @@ class Polyphase(nn.Module):
             )
         mix = ReadOut(turns, channels // len(turns), 1, 3, bias=False)
         with torch.no_grad():
-            mix.weight.copy_(_irregular(mix.weight.numel()).view(mix.weight.shape))
+            mix.weight.copy_(irregular(mix.weight.numel()).view(mix.weight.shape))
             kernel = mix.kernels()[0].movedim(0, -1)
         self.star = _star(rank)
         rows = [kernel[tuple(1 + step for step in at)] for at in self.star]
@@ -163,12 +164,6 @@ class Polyphase(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.rank}, {self.channels}, stride={self.stride}"
-
-
-def _irregular(count: int) -> Tensor:
-    """``count`` numbers in [-1/2, 1/2) without a pattern, the same on every machine."""
-    places = torch.arange(1, count + 1, dtype=torch.float64)
-    return ((places**2 * 0.6180339887498949) % 1 - 0.5).to(torch.float32)
 
 
 def _star(rank: int) -> tuple[tuple[int, ...], ...]:

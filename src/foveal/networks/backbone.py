@@ -35,19 +35,18 @@ class WhitenStem(nn.Module):
                 mend=f'set net.stem_width to {most}, or net.stem to "convolution"',
             )
         self.stride, width = net.stem_stride, net.stem_width
-        behind = max(self.stride) > 1 and net.shift != "plain"  # a stride of its own, then
+        behind = max(self.stride) > 1 and net.shift == "blur"  # a stride of its own, then
         self.whiten = Whiten(
             rank,
             inputs,
             net.stem_kernel,
             stride=1 if behind else self.stride,
             outputs=width,
-            padding="circular" if net.shift == "exact" else "zeros",
         )
         self.activation = activation(net.activation)
         self.down: Down | None = None
         if behind:
-            self.down = Down(rank, "stride", self.stride, shift=net.shift, channels=width)
+            self.down = Down(rank, "stride", self.stride, shift="blur")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         if self.down is not None:

@@ -14,8 +14,7 @@ class ConvBlock(nn.Module):
     """Convolution, norm, activation; where cells are halved, the pool stands before the norm.
 
     The maximum of four cells, then one norm and one activation, costs a quarter of what they
-    cost before the pool, and is the same for every activation that never falls. Where shifts are
-    to be exact the pool comes last: it chooses by what the activation lets through.
+    cost before the pool, and is the same for every activation that never falls.
 
     Args:
         rank: number of grid axes.
@@ -42,27 +41,23 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.stride = (1,) * rank if stride is None else stride
         halves = max(self.stride) > 1
-        inside = halves and net.down == "stride" and net.shift == "plain"
+        inside = halves and net.down == "stride" and net.shift != "blur"
         step = self.stride if inside else 1
         self.convolution = convolution(rank, inputs, outputs, kernel, net, stride=step, lifts=lifts)
-        self.down = down_of(net, rank, outputs, self.stride) if halves and not inside else None
+        self.down = down_of(net, rank, self.stride) if halves and not inside else None
         self.norm: nn.Module | None = norm_of(net, outputs)
         self.activation = activation(net.activation)
-        self.last = net.shift == "exact"  # where the pool stands
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         x = self.convolution(x)
-        if self.down is not None and not self.last:
+        if self.down is not None:
             x, mask = self.down(x, mask)
-        elif mask is not None and self.down is None and max(self.stride) > 1:
+        elif mask is not None and max(self.stride) > 1:
             mask = strided(mask, self.stride)
         if self.norm is not None:
             x = self.norm(x, mask)
         # Padding must be zero again: the next convolution looks at it.
-        x = hide(self.activation(x), mask)
-        if self.down is not None and self.last:
-            x, mask = self.down(x, mask)
-        return x, mask
+        return hide(self.activation(x), mask), mask
 
 
 class Factored(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..grid import time_of
 from ..layers import Convolution, hide
+from ..layers.seam import Seam, rolled
 from ..layers.symmetry import DepthwiseGroupConvolution, GroupConvolution
 from ..plan import DataPart, Plan
 from .backbone import Backbone, WhitenStem
@@ -85,9 +86,10 @@ class Network(nn.Module):
         backbone: Backbone,
         head: nn.Module,
         votes: PathsOfText | None = None,
+        seam: Seam | None = None,
     ) -> None:
         super().__init__()
-        self.data, self.votes = data, votes
+        self.data, self.votes, self.seam = data, votes, seam
         self.normalise = normalise
         self.backbone = backbone
         self.head = head
@@ -104,10 +106,13 @@ class Network(nn.Module):
         return self._look(x, mask)[0]
 
     def fit_stem(self, x: Tensor) -> None:
-        """Work out a whitening stem's kernels from raw training samples ``(B, C, *S)``.
+        """Work out a whitening stem's kernels from raw training samples ``(B, C, *S)``, and,
+        where shifts are to be exact, how their ends are told.
 
         A trained stem, or one that is an ordinary convolution, is left alone.
         """
+        if self.seam is not None:
+            self.seam.fit(self.normalise(x))
         if isinstance(self.backbone.stem, WhitenStem):
             with torch.no_grad():
                 self.backbone.stem.whiten.fit(self.normalise(x))
@@ -135,12 +140,23 @@ class Network(nn.Module):
 
     def _answer(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if self.every_stage:
-            levels = self.backbone.levels(*self._values(x, mask))
-            answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
-            return answer
+            return self._answer_places(x, mask)
         features, mask = self._look(x, mask)
         raw: Tensor = self.head(features, mask)
         return raw
+
+    def _answer_places(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        values, mask = self._values(x, mask)
+        start: Tensor | None = None
+        if self.seam is not None and not self.training:
+            values, start = self.seam(values)
+        levels = self.backbone.levels(values, mask)
+        answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
+        if start is not None:  # every cell's answer goes back to where the cell was
+            for axis, n in enumerate(x.shape[2:], start=2):
+                answer = answer.narrow(axis, 0, n)
+            answer = rolled(answer, start, back=True)
+        return answer
 
     def _values(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Normalised values and the mask of real cells."""
@@ -151,7 +167,10 @@ class Network(nn.Module):
         return hide(x, mask), mask
 
     def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        features: tuple[Tensor, Tensor | None] = self.backbone(*self._values(x, mask))
+        x, mask = self._values(x, mask)
+        if self.seam is not None and not self.training:
+            x, _ = self.seam(x)
+        features: tuple[Tensor, Tensor | None] = self.backbone(x, mask)
         return features
 
 
@@ -179,27 +198,18 @@ def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None
             head = planned_head(net, net.features, plan.outputs, prior)
     if plan.data.text is not None:
         return Network(plan.data, nn.Identity(), backbone, head, PathsOfText(plan))
-    return Network(plan.data, Normalise(plan.data), backbone, head)
+    seam = Seam(plan.rank, symmetry=turns_of(net)) if net.shift == "exact" else None
+    return Network(plan.data, Normalise(plan.data), backbone, head, seam=seam)
 
 
 def _check(plan: Plan) -> None:
-    """Raises: PlanError where samples have padding, which moves would carry to their front, or
-    where shifts are to be exact on a grid that the strides do not divide."""
+    """Raises: PlanError where samples have padding, which moves would carry to their front."""
     promised = turns_of(plan.net) is not None or plan.net.shift == "exact"
     if promised and plan.data.fit == "ragged":
         raise PlanError(
             "samples of several lengths cannot keep a symmetry or exact shifts",
             where="plan.json: net.symmetry, net.shift",
             mend='set net.symmetry to "none" and net.shift to "plain" or "blur"',
-        )
-    stride = plan.net.levels[-1][1]
-    if plan.net.shift == "exact" and any(
-        n % s for n, s in zip(plan.data.size, stride, strict=True)
-    ):
-        raise PlanError(
-            f"strides of {list(stride)} in all do not divide {list(plan.data.size)} cells",
-            where="plan.json: data.size",
-            mend="give a multiple of them, or fewer strides: exact shifts need it",
         )
 
 

@@ -11,7 +11,7 @@ from ..layers import Convolution, TransposedConvolution, hide, resize
 from ..layers.symmetry import ReadOut
 from ..net import NetPart
 from .block import ConvBlock
-from .parts import beside, convolution, fields, keeps_places, turns_of
+from .parts import beside, convolution, fields, turns_of
 
 
 class Decoder(nn.Module):
@@ -45,7 +45,6 @@ class Decoder(nn.Module):
         prior: Tensor | None = None,
     ) -> None:
         super().__init__()
-        keeps_places(net)
         self.net, self.turns = net, turns_of(net)
         widths = [width for width, _ in net.levels]
         ups: list[nn.Module] = []

@@ -7,9 +7,7 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from ..layers import AveragePool, BlurDown, MaxPool, hide, strided
-from ..layers.around import Border
 from ..layers.centred import CentredPool, Kind
-from ..layers.polyphase import Polyphase
 from ..layers.symmetry import Symmetry
 from ..net import NetPart
 from .parts import turns_of
@@ -22,19 +20,16 @@ class Down(nn.Module):
 
     Args:
         rank: number of grid axes.
-        kind: "max", "average", "blur" or, where ``shift`` is not "plain", "stride" (nothing but
-            what the shift asks for).
+        kind: "max", "average", "blur" or, where ``shift`` is "blur", "stride" (nothing but that).
         stride: cells per step along each axis; 1 leaves an axis alone.
-        shift: "plain", or what stands between the maximum of every window and the stride: "blur"
-            smooths, "exact" keeps the cells that are strongest, wherever they begin, on a grid
-            whose ends meet. An average or a blur smooths already.
+        shift: "plain"; "blur" smooths between the maximum of every window and the stride (an
+            average or a blur smooths already).
         turns: whose fields the channels are; windows then lie in the middle of the grid.
-        channels: of x; only "exact" asks for them.
 
     Shapes: x ``(B, C, *S) -> (B, C, *T)``, mask ``(B, 1, *S) -> (B, 1, *T)``, with
         ``T[i] = ceil(S[i] / stride[i])``. Real cells stand in front along each axis.
     Raises: PlanError for a mask where turns or exact shifts are promised: they would move it.
-    Source: blur behind a dense maximum, Zhang, arXiv:1904.11486; "exact" as `Polyphase`.
+    Source: blur behind a dense maximum, Zhang, arXiv:1904.11486.
     """
 
     def __init__(
@@ -45,17 +40,14 @@ class Down(nn.Module):
         *,
         shift: str = "plain",
         turns: Symmetry | None = None,
-        channels: int = 0,
     ) -> None:
         super().__init__()
         self.stride, self.maximum = stride, kind == "max"
         self.masks = turns is None and shift != "exact"
-        self.dense = None if shift == "plain" else _dense(rank, kind, stride, shift, turns)
+        self.dense = _dense(rank, stride, turns) if shift == "blur" and self.maximum else None
         self.pool: nn.Module
-        if shift == "exact":
-            self.pool = Polyphase(rank, channels, stride, symmetry=turns)
-        elif turns is not None:
-            self.pool = CentredPool(rank, KINDS[kind] if shift == "plain" else "blur", stride)
+        if turns is not None:
+            self.pool = CentredPool(rank, "blur" if shift == "blur" else KINDS[kind], stride)
         elif shift == "blur" or kind == "blur":
             self.pool = BlurDown(rank, stride)
         else:
@@ -78,25 +70,16 @@ class Down(nn.Module):
         return self.pool(x, mask), less
 
 
-def down_of(net: NetPart, rank: int, channels: int, stride: tuple[int, ...]) -> Down:
+def down_of(net: NetPart, rank: int, stride: tuple[int, ...]) -> Down:
     """How the stages of a plan's network halve the grid."""
-    return Down(rank, net.down, stride, shift=net.shift, turns=turns_of(net), channels=channels)
+    return Down(rank, net.down, stride, shift=net.shift, turns=turns_of(net))
 
 
-def _dense(
-    rank: int, kind: str, stride: tuple[int, ...], shift: str, turns: Symmetry | None
-) -> nn.Module | None:
-    """What looks at every window before cells are left out; None where the next layer does."""
-    exact = shift == "exact"
-    if kind == "max" and not exact and turns is None:
+def _dense(rank: int, stride: tuple[int, ...], turns: Symmetry | None) -> nn.Module:
+    """The maximum of every window, before cells are left out."""
+    if turns is None:
         return MaxPool(rank, stride, 1)
-    if kind == "max":
-        border: Border = "circular" if exact else "replicate"
-        return CentredPool(rank, "max", 1, kernel=stride, padding=border)
-    if exact and kind in ("average", "blur"):
-        width = tuple(2 * s - 1 for s in stride)
-        return CentredPool(rank, "blur", 1, kernel=width, padding="circular")
-    return None
+    return CentredPool(rank, "max", 1, kernel=stride)
 
 
 def _extend(x: Tensor, mask: Tensor, stride: tuple[int, ...]) -> Tensor:

@@ -49,7 +49,7 @@ def unfolded(network: nn.Module) -> tuple[str, ...]:
 def _folds(block: ConvBlock) -> bool:
     if not isinstance(block.norm, BatchNorm):
         return False
-    maximum = block.down is not None and block.down.maximum and not block.last
+    maximum = block.down is not None and block.down.maximum
     return not maximum or bool((block.norm.weight >= 0).all())
 
 

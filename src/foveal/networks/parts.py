@@ -92,17 +92,14 @@ def convolution(
     Shapes: ``(B, inputs, *S) -> (B, outputs, *T)`` with ``T[i] = ceil(S[i] / stride[i])``.
     """
     turns = turns_of(net)
-    padding: Literal["circular", "zeros"] = "circular" if net.shift == "exact" else "zeros"
     if turns is None:
-        return Convolution(rank, inputs, outputs, kernel, stride=stride, bias=bias, padding=padding)
+        return Convolution(rank, inputs, outputs, kernel, stride=stride, bias=bias)
     made = fields(net, outputs)
     if lifts:
-        return LiftingConvolution(
-            turns, inputs, made, kernel, stride=stride, bias=bias, padding=padding
-        )
+        return LiftingConvolution(turns, inputs, made, kernel, stride=stride, bias=bias)
     wide = max((kernel,) if isinstance(kernel, int) else kernel) > 1
     kind = SeparableGroupConvolution if wide and len(turns) > LARGE else GroupConvolution
-    return kind(turns, fields(net, inputs), made, kernel, stride=stride, bias=bias, padding=padding)
+    return kind(turns, fields(net, inputs), made, kernel, stride=stride, bias=bias)
 
 
 def norm_of(net: NetPart, channels: int) -> nn.Module:
@@ -128,10 +125,10 @@ def beside(net: NetPart, *parts: Tensor) -> Tensor:
 
 
 def keeps_places(net: NetPart) -> None:
-    """Raises: PlanError where answers have places and cells are chosen by their values."""
+    """Raises: PlanError where answers name places of a grid that is rolled by its values."""
     if net.shift == "exact":
         raise PlanError(
-            "answers for every place cannot follow cells that are chosen by their values",
+            "boxes do not follow a grid that is rolled by its values",
             where="plan.json: net.shift",
             mend='set net.shift to "blur"',
         )
@@ -144,9 +141,9 @@ def check(net: NetPart, time: int | None) -> None:
         return
     promise = "exact shifts" if turns is None else f"a symmetry of {net.symmetry}"
     faults = {
-        "block": net.block in ("parallel", "shifted"),
+        "block": turns is not None and net.block in ("parallel", "shifted"),
         "stem": net.stem == "embed" or (net.stem == "whiten" and turns is not None),
-        "pool": net.pool in ("grid", "opening"),
+        "pool": turns is not None and net.pool in ("grid", "opening"),
     }
     mends = {
         "block": 'set net.block to "plain" or "residual"',

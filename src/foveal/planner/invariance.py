@@ -15,7 +15,8 @@ ALIKE = 1.05  # ratio of steps up to which axes may be exchanged
 FIRST = ("net.symmetry", "net.turned", "net.shift")  # edits that the rest of a plan follows
 SHIFTS = {
     "blur": "what every second cell leaves out is smoothed first, so that answers hardly jump",
-    "exact": "cells stay by their values, not their places: circular shifts change no answer",
+    "exact": "each sample that is asked about is rolled until its ends lie at the border: circular "
+    "shifts change no answer",
 }
 
 Sets = tuple[tuple[int, ...], ...]
@@ -72,8 +73,6 @@ def invariant(plan: Plan) -> Plan:
     if turns is not None:
         plan = _turning(plan, len(turns), {turn.to for turn in turns.turns})
         plan = _without_flips(plan, turns)
-    if plan.net.shift == "exact":
-        plan = _whole(plan)
     if plan.net.shift != "plain":
         plan = _because(plan, {"net.shift": SHIFTS[plan.net.shift]})
     return plan
@@ -157,25 +156,6 @@ def _without_flips(plan: Plan, turns: Symmetry) -> Plan:
         why["augment.turn"] = (
             f"an eighth of a full turn either way: quarter turns change nothing; {known}"
         )
-    return _because(plan, why)
-
-
-def _whole(plan: Plan) -> Plan:
-    """The plan at a size that all strides together divide, and looked at once."""
-    stride = plan.net.levels[-1][1]
-    pairs = zip(plan.data.size, stride, strict=True)
-    size = tuple(s * max(1, round(n / s + 1e-6)) for n, s in pairs)
-    full = "every step at full size: strides divide no smaller one"
-    why = {"judge.shift": "shifted views are answered alike by construction"}
-    why |= {"fit.coarse": full, "fit.coarse_size": full}
-    if size != plan.data.size:
-        words = " x ".join(map(str, size))
-        before = plan.why.get("data.size", "")
-        told = f"{before}; {words}, so that every stride divides it and ends can meet"
-        why["data.size"] = told.removeprefix("; ")
-    plan = replace_part(plan, "data", size=size)
-    plan = replace_part(plan, "fit", coarse=0.0, coarse_size=size)
-    plan = replace_part(plan, "judge", shift=0)
     return _because(plan, why)
 
 

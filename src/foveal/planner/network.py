@@ -65,11 +65,11 @@ def macs(net: NetPart, size: Shape, channels: int, outputs: int, time: int | Non
     time: position of the axis of time, along which "factored" blocks look by themselves.
     """
     whole, size = size, _after(size, net.stem_stride)
-    seen = size if net.shift == "plain" else whole
+    seen = whole if net.shift == "blur" else size
     total = math.prod(seen) * math.prod(net.stem_kernel) * channels * net.stem_width
     total *= net.stem != "embed"  # rows of a table are looked up, not multiplied
     before, whole, parallel = net.stem_width, size, net.block == "parallel"
-    inside = net.down == "stride" and net.shift == "plain"
+    inside = net.down == "stride" and net.shift != "blur"
     for width, depth, stride, kernel in zip(
         net.widths, net.depths, net.strides, net.kernels, strict=True
     ):
