@@ -186,3 +186,18 @@ def test_cells_first_memory_gives_the_same(grid):
 def test_an_empty_batch_stays_empty():
     part = AugmentPart((1, 1), (True, True), False, 2, 0.1, 0.1)
     assert augment(batch((6, 7), count=0), part, generator=chance()).shape == (0, 3, 6, 7)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_zoom_shows_a_frame_of_the_sample_larger_or_smaller(grid):
+    """A ramp stays a ramp: its slope tells the zoom, and all slopes lie within the share."""
+    ramp = torch.arange(grid[0], dtype=torch.float32).view(1, 1, -1, *[1] * (len(grid) - 1))
+    x = ramp.expand(64, 2, *grid).clone()
+    found = augment(x, part_for(grid, zoom=0.25), generator=chance())
+    middle = found[(slice(None), 0, slice(None), *[n // 2 for n in grid[1:]])]
+    steps = (middle[:, 1:] - middle[:, :-1]).median(1).values
+    assert steps.min() >= 1 / 1.25 - 1e-3
+    assert steps.max() <= 1.25 + 1e-3
+    assert steps.std() > 0.05
+    again = augment(x, part_for(grid, zoom=0.25), generator=chance())
+    assert torch.equal(found, again)

@@ -76,7 +76,7 @@ class AugmentPart:
     cells, 0 for none. brightness, contrast: largest change, as a share of one std and of 1.
     warp: largest change of speed along each axis, as a share (none: no change). gain: largest
     change of a sample's distance from its own mean, as a share. zoom: largest change of size of
-    what is seen, as a share, anywhere in the frame; only where targets move with it. turn:
+    what is seen, as a share, anywhere in the frame; not where targets are masks. turn:
     largest angle in degrees, either way, in the plane of two of the axes ``plane`` (by position).
     """
 

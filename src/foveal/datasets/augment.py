@@ -107,9 +107,12 @@ def _moved(
         x = translate(x, shifts, chosen)
         if y is not None and truth is not None:
             y = truth.translate(y, shifts, chosen, size)
-    if part.zoom and y is not None and truth is not None and truth.zoom is not None:
+    still = truth is not None and truth.zoom is None  # targets that would be left behind
+    if part.zoom and not still:
         scale, offset = _frames(x, part.zoom, generator)
-        x, y = zoomed(x, scale, offset), truth.zoom(y, scale, offset, size)
+        x = zoomed(x, scale, offset)
+        if y is not None and truth is not None and truth.zoom is not None:
+            y = truth.zoom(y, scale, offset, size)
     return x, y
 
 
