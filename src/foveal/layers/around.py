@@ -40,10 +40,11 @@ def around(
     if torch.is_grad_enabled() and x.requires_grad:
         out: Tensor = _Around.apply(x, pairs, border)  # type: ignore[no-untyped-call]
         return out
-    return _filled(x, pairs, border)
+    return filled(x, pairs, border)
 
 
-def _filled(x: Tensor, ends: Ends, border: Border) -> Tensor:
+def filled(x: Tensor, ends: Ends, border: Border) -> Tensor:
+    """`around` without a gradient and without its checks."""
     inner = out = room(x, [n + sum(pair) for n, pair in zip(x.shape[2:], ends, strict=True)])
     for axis, (n, (before, _)) in enumerate(zip(x.shape[2:], ends, strict=True), start=2):
         inner = inner.narrow(axis, before, n)
@@ -63,23 +64,31 @@ class _Around(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, ends: Ends, border: Border) -> Tensor:
         ctx.kept = tuple(x.shape[2:]), ends, border  # type: ignore[attr-defined]
-        return _filled(x, ends, border)
+        return filled(x, ends, border)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
         size, ends, border = ctx.kept  # type: ignore[attr-defined]
-        out = gradient.clone()
-        for axis, n, (before, behind) in reversed(
-            list(zip(range(2, 2 + len(size)), size, ends, strict=True))
-        ):
-            head, tail = out.narrow(axis, 0, before), out.narrow(axis, before + n, behind)
-            inner = out.narrow(axis, before, n)
-            if border == "circular":
-                inner.narrow(axis, n - before, before).add_(head)
-                inner.narrow(axis, 0, behind).add_(tail)
-            else:
-                inner.narrow(axis, 0, 1).add_(head.sum(axis, keepdim=True))
-                inner.narrow(axis, n - 1, 1).add_(tail.sum(axis, keepdim=True))
-            out = inner
-        return out, None, None
+        return taken_in(gradient.clone(), size, ends, border), None, None
+
+
+def taken_in(gradient: Tensor, size: Sequence[int], ends: Ends, border: Border) -> Tensor:
+    """The gradient of cells that stood around the grid, added to the cells that they repeat.
+
+    Shapes: ``(B, C, *T) -> (B, C, *S)``, a view of ``gradient``, which is overwritten.
+    """
+    out = gradient
+    for axis, n, (before, behind) in reversed(
+        list(zip(range(2, 2 + len(size)), size, ends, strict=True))
+    ):
+        head, tail = out.narrow(axis, 0, before), out.narrow(axis, before + n, behind)
+        inner = out.narrow(axis, before, n)
+        if border == "circular":
+            inner.narrow(axis, n - before, before).add_(head)
+            inner.narrow(axis, 0, behind).add_(tail)
+        else:
+            inner.narrow(axis, 0, 1).add_(head.sum(axis, keepdim=True))
+            inner.narrow(axis, n - 1, 1).add_(tail.sum(axis, keepdim=True))
+        out = inner
+    return out

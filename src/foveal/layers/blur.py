@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from . import axes
-from .around import around
+from .around import Border, Ends, around, filled, taken_in
 from .axes import Ints
 from .convolution import convolve
 from .memory import room
@@ -44,8 +44,8 @@ class BlurDown(nn.Module):
         axes.check_input(x, self.rank, x.shape[1], where="BlurDown")
         if not any(self.before):
             return x
-        x = around(x, [(b, b) for b in self.before], "replicate")
-        return blurred(x, self.weight.to(x.dtype), self.stride)
+        ends = tuple((b, b) for b in self.before)
+        return blurred(x, self.weight.to(x.dtype), self.stride, ends, "replicate")
 
     def extra_repr(self) -> str:
         return f"{self.rank}, stride={self.stride}"
@@ -77,16 +77,24 @@ def binomial(kernel: Sequence[int]) -> Tensor:
     return weight
 
 
-def blurred(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
+def blurred(
+    x: Tensor,
+    weight: Tensor,
+    stride: tuple[int, ...],
+    ends: Ends | None = None,
+    border: Border = "replicate",
+) -> Tensor:
     """Binomial means of the windows of ``weight``, one every ``stride``, each channel alone.
 
-    weight: as `binomial` gives it, in ``x``'s type.
-    Shapes: ``(B, C, *S) -> (B, C, *T)`` with ``T[i] = (S[i] - K[i]) // stride[i] + 1``.
+    weight: as `binomial` gives it, in ``x``'s type. ends, border: cells that stand around the
+    grid, as in `around`; none where None is given.
+    Shapes: ``(B, C, *S) -> (B, C, *T)``, ``T[i] = (S[i] + sum(ends[i]) - K[i]) // stride[i] + 1``.
     """
+    ends = ((0, 0),) * len(stride) if ends is None else ends
     if torch.is_grad_enabled() and x.requires_grad:
-        out: Tensor = _Blurred.apply(x, weight, stride)  # type: ignore[no-untyped-call]
+        out: Tensor = _Blurred.apply(x, weight, stride, ends, border)  # type: ignore[no-untyped-call]
         return out
-    return _blurred(x, weight, stride)
+    return _blurred(around(x, ends, border), weight, stride)
 
 
 def _blurred(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
@@ -100,29 +108,50 @@ class _Blurred(torch.autograd.Function):
     (Zen 4, bf16, 500 x 32 x 32 x 32 and 500 x 128 x 16 x 16 cells)."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
-        ctx.kept = x.shape[2:], weight.shape[2:], stride  # type: ignore[attr-defined]
-        return _blurred(x, weight, stride)
+    def forward(
+        ctx: FunctionCtx,
+        x: Tensor,
+        weight: Tensor,
+        stride: tuple[int, ...],
+        ends: Ends,
+        border: Border,
+    ) -> Tensor:
+        ctx.kept = x.shape[2:], weight.shape[2:], stride, ends, border  # type: ignore[attr-defined]
+        return _blurred(filled(x, ends, border) if any(map(any, ends)) else x, weight, stride)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        size, kernel, stride = ctx.kept  # type: ignore[attr-defined]
+    def backward(
+        ctx: FunctionCtx, gradient: Tensor
+    ) -> tuple[Tensor | None, None, None, None, None]:
+        size, kernel, stride, ends, border = ctx.kept  # type: ignore[attr-defined]
+        own = False  # whether the gradient may be written to
         for axis, (n, k, s) in enumerate(zip(size, kernel, stride, strict=True), start=2):
             if k > 1 or s > 1:
-                gradient = _spread(gradient, axis, n, _row(k), s)
-        return gradient, None, None
+                gradient = _spread(gradient, axis, n + sum(ends[axis - 2]), _row(k), s)
+                own = True
+        gradient = gradient if own else gradient.clone()
+        return taken_in(gradient, size, ends, border), None, None, None, None
 
 
 def _spread(gradient: Tensor, axis: int, size: int, row: tuple[float, ...], stride: int) -> Tensor:
     """The gradient of ``size`` cells along ``axis`` from that of windows over them."""
     cells = list(gradient.shape[2:])
     cells[axis - 2] = size
-    out = room(gradient, cells).zero_()
-    reach = stride * (gradient.shape[axis] - 1) + 1
-    for tap, weight in enumerate(row):
-        there = (slice(None),) * axis + (slice(tap, tap + reach, stride),)
-        out[there].add_(gradient, alpha=weight)
+    out = room(gradient, cells)
+    count = gradient.shape[axis]
+    lead = (slice(None),) * axis
+    for first in range(min(stride, size)):  # cells that are as far from the start of a stride
+        here = out[(*lead, slice(first, None, stride))]
+        taps = row[first::stride]
+        if not taps:
+            here.zero_()
+            continue
+        # Windows write what their first tap gives; the others add to it.
+        torch.mul(gradient, taps[0], out=here.narrow(axis, 0, count))
+        here.narrow(axis, count, here.shape[axis] - count).zero_()
+        for later, weight in enumerate(taps[1:], start=1):
+            here.narrow(axis, later, count).add_(gradient, alpha=weight)
     return out
 
 

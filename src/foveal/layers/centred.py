@@ -201,15 +201,13 @@ class CentredPool(nn.Module):
             return x
         if self.kind == "max" and self.padding == "replicate":  # as if nothing stood outside
             return _MAX[self.rank](x, width, self.stride, start)
+        if self.kind == "blur":
+            kernel = binomial(width).to(x.device, x.dtype)
+            return blurred(x, kernel, self.stride, tuple((b, b) for b in start), self.padding)
         x = surround(x, start, self.padding)
         if self.kind == "max":
             return _MAX[self.rank](x, width, self.stride)
-        return self._mean(x, width)
-
-    def _mean(self, x: Tensor, width: tuple[int, ...]) -> Tensor:
-        if self.kind == "average":
-            return _AVERAGE[self.rank](x, width, self.stride)
-        return blurred(x, binomial(width).to(x.device, x.dtype), self.stride)
+        return _AVERAGE[self.rank](x, width, self.stride)
 
     def extra_repr(self) -> str:
         return f"{self.rank}, {self.kind!r}, stride={self.stride}, kernel={self.kernel}"

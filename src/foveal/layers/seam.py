@@ -10,7 +10,7 @@ from ..errors import PlanError
 from . import axes
 from .symmetry.group import Symmetry, symmetry_of
 
-PROFILES = 7  # what is known of each place, see `Seam._profiles`
+PROFILES = 6  # what is known of each place, see `Seam._profiles`
 HIDDEN, REACH = 16, 7  # channels and places that a scorer looks at
 LITTLE = 0.05  # squared difference of normalised cells that is nothing much
 NEAR = 1e-6  # difference of scores up to which two places are cut equally well
@@ -151,10 +151,11 @@ class Seam(nn.Module):
     def _profiles(self, x: Tensor, axis: int) -> Tensor:
         """What is known of the place in front of each cell: ``(B, C, *S) -> (B, PROFILES, n)``.
 
-        How far the cells on both sides lie apart (the tear), squared, as grey values; how far
-        either lies from where the cells before it lead; how much happens in the wide
-        neighbourhood; and for how many cells tear and bend exceed those beside them. All are
-        logs of shares of the ring's mean, so light and contrast cancel.
+        How far the cells on both sides lie apart (the tear); how far either lies from where the
+        cells before it lead (the bend); how much tears in the wide neighbourhood; for how many
+        cells the tear exceeds those beside it; tear and bend of what the channels differ in, as
+        colours change slower than light within a picture. All are logs of shares of the ring's
+        mean, so light and contrast cancel.
         """
         n, at = x.shape[2 + axis], 2 + axis
         over = self._others(axis)
@@ -163,20 +164,22 @@ class Seam(nn.Module):
             # Double sums are alike in any order, so a shift along other axes changes nothing.
             return cells.double().mean(over) if over else cells.double()
 
+        def bends(step: Tensor) -> Tensor:
+            each = ring((step - step.roll(1, at)).abs_().sum(1))
+            return each + each.roll(-1, 1)  # in front of the place and behind it
+
         step = x - x.roll(1, at)
-        turn = step - step.roll(1, at)
-        tear, bend = step.square().sum(1), turn.square().sum(1)
-        beside = tear.roll(1, at - 1) + tear.roll(-1, at - 1) + 2 * LITTLE
-        both = ring(turn.abs_().sum(1))
-        apart = ring(step.abs().sum(1))
+        tear = step.square().sum(1)
+        beside = (tear.roll(1, at - 1) + tear.roll(-1, at - 1)) / 2 + LITTLE
+        apart, bend = ring(step.abs().sum(1)), bends(step)
+        colour = step - step.mean(1, keepdim=True)
         known = [
             apart,
-            both + both.roll(-1, 1),  # in front of the place and behind it
-            ring(tear),
-            ring(step.sum(1).abs_()),
+            bend,
             _wide(apart),
-            ring((1 + 2 * tear / beside).log_()),
-            ring((1 + (bend + bend.roll(-1, at - 1)) / beside).log_()),
+            ring((1 + tear / beside).log_()),
+            ring(colour.abs().sum(1)),
+            bends(colour),
         ]
         rings = torch.stack(known, 1)
         rings = rings / rings.mean(2, keepdim=True).clamp_min(1e-12)
