@@ -14,7 +14,7 @@ PROFILES = 6  # what is known of each place, see `Seam._profiles`
 HIDDEN, REACH = 16, 7  # channels and places that a scorer looks at
 LITTLE = 0.05  # squared difference of normalised cells that is nothing much
 NEAR = 1e-6  # difference of scores up to which two places are cut equally well
-STEPS, TOGETHER, RATE = 200, 256, 0.01  # how scorers are fitted
+STEPS, TOGETHER, RATE = 150, 256, 0.01  # how scorers are fitted
 
 
 class Seam(nn.Module):
@@ -261,7 +261,9 @@ def _scored(
 def _ringed(x: Tensor, reach: int) -> Tensor:
     """The ring with ``reach`` places more at both ends; it may go round several times."""
     n = x.shape[2]
-    return x[:, :, (torch.arange(-reach, n + reach, device=x.device)) % n]
+    if reach <= n:
+        return F.pad(x, (reach, reach), mode="circular")
+    return x[:, :, torch.arange(-reach, n + reach, device=x.device) % n]
 
 
 def _wide(rings: Tensor) -> Tensor:
