@@ -21,7 +21,7 @@ TRAIN = {
     "copies (`--set augment.translate=...`)",
     "orientation": "mirrored and turned copies in training (`--symmetry flips`, `--set "
     "augment.turn=180`)",
-    "size": "copies of other sizes in training (`--set augment.warp=...`)",
+    "size": "copies of other sizes in training (`--set augment.zoom=0.25`)",
     "light": "lighter and darker copies in training (`--set augment.brightness=0.2 --set "
     "augment.contrast=0.2`)",
     "sharpness": "noisy and blurred copies in training",
