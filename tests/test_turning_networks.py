@@ -339,8 +339,11 @@ def test_masks_follow_circular_shifts_exactly(size):
         assert error(network(x.roll(shift, (2, 3))), want.roll(shift, (2, 3))) <= 1e-12
 
 
-def test_samples_with_padding_are_refused_where_shifts_are_exact():
-    network = build(plan_for(2, shift="exact")).eval()
+@pytest.mark.parametrize("step", [1, 2])
+def test_samples_with_padding_are_refused_where_shifts_are_exact(step):
+    """Also by a network whose layers would take the mask: no stride, no pool."""
+    steps = {"stem_stride": (1, 1), "strides": ((step, step),) * 2}
+    network = build(plan_for(2, shift="exact", **steps)).eval()
     with pytest.raises(PlanError, match="samples with padding cannot keep"):
         network(raw_for(2), torch.ones(4, 1, 11, 9))
 

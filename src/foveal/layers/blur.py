@@ -125,13 +125,12 @@ class _Blurred(torch.autograd.Function):
         ctx: FunctionCtx, gradient: Tensor
     ) -> tuple[Tensor | None, None, None, None, None]:
         size, kernel, stride, ends, border = ctx.kept  # type: ignore[attr-defined]
-        own = False  # whether the gradient may be written to
         for axis, (n, k, s) in enumerate(zip(size, kernel, stride, strict=True), start=2):
             if k > 1 or s > 1:
                 gradient = _spread(gradient, axis, n + sum(ends[axis - 2]), _row(k), s)
-                own = True
-        gradient = gradient if own else gradient.clone()
-        return taken_in(gradient, size, ends, border), None, None, None, None
+        if any(map(any, ends)):  # only around a window, so the gradient is a new one by now
+            gradient = taken_in(gradient, size, ends, border)
+        return gradient, None, None, None, None
 
 
 def _spread(gradient: Tensor, axis: int, size: int, row: tuple[float, ...], stride: int) -> Tensor:

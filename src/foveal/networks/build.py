@@ -111,11 +111,15 @@ class Network(nn.Module):
 
         A trained stem, or one that is an ordinary convolution, is left alone.
         """
+        stem = self.backbone.stem
+        if self.seam is None and not isinstance(stem, WhitenStem):
+            return
+        with torch.no_grad():
+            values = self.normalise(x)
         if self.seam is not None:
-            self.seam.fit(self.normalise(x))
-        if isinstance(self.backbone.stem, WhitenStem):
-            with torch.no_grad():
-                self.backbone.stem.whiten.fit(self.normalise(x))
+            self.seam.fit(values)
+        if isinstance(stem, WhitenStem):
+            stem.whiten.fit(values)
 
     def start_votes(self, x: Tensor, member: Tensor) -> None:
         """Let the votes of a text's tokens begin with counts of training texts ``(N, R, T)``.
@@ -146,10 +150,7 @@ class Network(nn.Module):
         return raw
 
     def _answer_places(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        values, mask = self._values(x, mask)
-        start: Tensor | None = None
-        if self.seam is not None and not self.training:
-            values, start = self.seam(values)
+        values, mask, start = self._laid_out(x, mask)
         levels = self.backbone.levels(values, mask)
         answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
         if start is not None:  # every cell's answer goes back to where the cell was
@@ -167,11 +168,23 @@ class Network(nn.Module):
         return hide(x, mask), mask
 
     def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        x, mask = self._values(x, mask)
-        if self.seam is not None and not self.training:
-            x, _ = self.seam(x)
-        features: tuple[Tensor, Tensor | None] = self.backbone(x, mask)
+        values, mask, _ = self._laid_out(x, mask)
+        features: tuple[Tensor, Tensor | None] = self.backbone(values, mask)
         return features
+
+    def _laid_out(
+        self, x: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Values and mask as the backbone sees them, and by how much samples were rolled."""
+        values, mask = self._values(x, mask)
+        if self.seam is None:
+            return values, mask, None
+        if mask is not None:
+            raise _unkept("samples with padding")
+        if self.training:  # samples lie there as they should
+            return values, mask, None
+        values, start = self.seam(values)
+        return values, mask, start
 
 
 def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None) -> Network:
@@ -206,11 +219,15 @@ def _check(plan: Plan) -> None:
     """Raises: PlanError where samples have padding, which moves would carry to their front."""
     promised = turns_of(plan.net) is not None or plan.net.shift == "exact"
     if promised and plan.data.fit == "ragged":
-        raise PlanError(
-            "samples of several lengths cannot keep a symmetry or exact shifts",
-            where="plan.json: net.symmetry, net.shift",
-            mend='set net.symmetry to "none" and net.shift to "plain" or "blur"',
-        )
+        raise _unkept("samples of several lengths")
+
+
+def _unkept(samples: str) -> PlanError:
+    return PlanError(
+        f"{samples} cannot keep a symmetry or exact shifts",
+        where="plan.json: net.symmetry, net.shift",
+        mend='set net.symmetry to "none" and net.shift to "plain" or "blur"',
+    )
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ class Down(nn.Module):
 
     Shapes: x ``(B, C, *S) -> (B, C, *T)``, mask ``(B, 1, *S) -> (B, 1, *T)``, with
         ``T[i] = ceil(S[i] / stride[i])``. Real cells stand in front along each axis.
-    Raises: PlanError for a mask where turns or exact shifts are promised: they would move it.
+    Raises: PlanError for a mask where turns are promised: they would move it.
     Source: blur behind a dense maximum, Zhang, arXiv:1904.11486.
     """
 
@@ -43,7 +43,7 @@ class Down(nn.Module):
     ) -> None:
         super().__init__()
         self.stride, self.maximum = stride, kind == "max"
-        self.masks = turns is None and shift != "exact"
+        self.masks = turns is None
         self.dense = _dense(rank, stride, turns) if shift == "blur" and self.maximum else None
         self.pool: nn.Module
         if turns is not None:
