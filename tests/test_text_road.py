@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from foveal.verbs.evaluate import evaluate
+from foveal.verbs.labels import labels
 from foveal.verbs.look import look
 from foveal.verbs.model import load
 from foveal.verbs.predict import predict
@@ -72,6 +73,21 @@ def test_padding_and_company_do_not_change_an_answer(run):
     both = [a.probability for a in model.predict(texts)]
     texts.write_text("a sorry film\n")
     assert model.predict(texts)[0].probability == pytest.approx(both[0], abs=2e-6)
+
+
+def test_labels_of_texts_are_ranked_by_networks_and_words(tmp_path):
+    said = made(160)
+    wrong = {f"set.txt line {i + 1}" for i in (3, 40, 41, 100)}
+    flipped = [
+        (n if f"set.txt line {i + 1}" not in wrong else {"good": "bad", "bad": "good"}[n], t)
+        for i, (n, t) in enumerate(said)
+    ]
+    (tmp_path / "set.txt").write_text("".join(f"{n} {t}\n" for n, t in flipped))
+    found = labels(tmp_path / "set.txt", budget=20, folds=2)
+    assert len(found) == 160
+    assert {doubt.sample for doubt in found[:4]} == wrong
+    assert all(doubt.suspect and doubt.likely != doubt.given for doubt in found[:4])
+    assert all(0 <= doubt.score <= 1 for doubt in found)
 
 
 def test_class_folders_from_the_command_line(tmp_path):

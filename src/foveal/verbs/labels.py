@@ -1,4 +1,4 @@
-"""Which labels are probably wrong: a table to fix them by, from networks that never met them."""
+"""Which labels are probably wrong: a table to fix them by, from models that never met them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ COLUMNS = ("sample", "given", "likely", "score", "suspect", "why", "label")
 class Doubt:
     """One sample with its label.
 
-    likely: the class that networks take it for which did not learn from it. score: from -1
-    (surely right) to 1 (surely wrong). suspect: taken for wrong. why: in words.
+    likely: the class that models take it for which did not learn from it. score: the chance that
+    the label is wrong, 0 to 1. suspect: rather wrong than right. why: in words.
     """
 
     sample: str
@@ -64,7 +64,8 @@ def labels(
     """Every sample to learn from, the most doubtful label first.
 
     ``folds`` quick networks share the ``budget`` (seconds); each says what it takes the samples
-    for that it did not learn from. A test part that the data brings is not looked at. ``out``: a
+    for that it did not learn from. Of texts a linear model of words and letters is asked besides,
+    which learned from all others. A test part that the data brings is not looked at. ``out``: a
     csv file for `train`'s exclude and relabel; its column "label" is for you to fill in.
 
     Raises: DataError for unusable data; PlanError where samples have no single class.
@@ -93,10 +94,11 @@ def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) ->
             where="--task",
             mend="give data with one class per sample",
         )
-    rows, probabilities = out_of_fold(survey, wish, started, progress)
+    rows, parts = out_of_fold(survey, wish, started, progress)
     given = survey.labels[rows].astype(np.int64)
-    found, classes = doubtful(probabilities, given), survey.listing.classes
+    found, classes = doubtful(parts, given), survey.listing.classes
     torn = conflicts(survey, rows)
+    progress.say(f"about {found.rate:.1%} of the labels are wrong, as far as models can tell")
     order = found.order
     # Copies with another label come before all else: one of the two is wrong for sure.
     order = order[np.argsort([rows[i] not in torn for i in order.tolist()], kind="stable")]
@@ -115,8 +117,8 @@ def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) ->
 
 def out_of_fold(
     survey: Survey, wish: Wish, started: float, progress: Progress
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rows ``(N,)`` and probabilities ``(N, K)`` of networks that did not learn from them."""
+) -> tuple[NDArray[np.int64], list[NDArray[np.floating]]]:
+    """Rows ``(N,)`` and what models that did not learn from them say of these, each ``(N, K)``."""
     from ..datasets.folds import folds
     from ..planner.task import task_named
     from ..tasks import finished
@@ -136,7 +138,25 @@ def out_of_fold(
             raw = load_answers(here).raw
             rows.append(np.flatnonzero((dealt == number) & (survey.labels >= 0)))
             said.append(finished(task_named(plan.task), raw, plan, report.calibration))
-    return np.concatenate(rows), np.concatenate(said)
+    found = np.concatenate(rows)
+    parts: list[NDArray[np.floating]] = [np.log(np.maximum(np.concatenate(said), 1e-9))]
+    if plan.data.text is not None:
+        parts.append(_by_words(survey, found, plan))
+    return found, parts
+
+
+def _by_words(survey: Survey, rows: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:
+    """What words and letters of other texts say of each ``(N, K)``."""
+    from ..baselines.text_left_out import left_out
+    from ..datasets.split import together
+    from ..datasets.tokens import text_of
+
+    assert plan.data.text is not None, "only texts have words"
+    names, groups = survey.copied, survey.groups
+    names = (names if groups is None else together(names, groups))[rows]
+    texts = [text_of(survey.listing.read(int(survey.usable[row])).x) for row in rows]
+    given, classes = survey.labels[rows].astype(np.int64), len(survey.listing.classes)
+    return left_out(texts, given, names, classes, unit=plan.data.text.unit, seed=plan.seed)
 
 
 def conflicts(survey: Survey, rows: NDArray[np.int64]) -> dict[int, str]:
