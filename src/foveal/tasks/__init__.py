@@ -15,6 +15,7 @@ from ..baselines import Baseline, Question
 from ..card import Card
 from ..drawing.words import Figure
 from ..grid import Sample
+from ..metrics.odd_masks import Odd
 from ..plan import Plan
 from ..report import Report, Score
 from ..target import Target
@@ -77,6 +78,8 @@ class Judging:
             None where answers are no vectors to compare.
         each: raw, target, plan -> ``(N,)``, whose mean is the main score; None where that is no
             mean over samples.
+        odd: raw, target, plan -> what speaks against the truth of each sample, for answers out of
+            fold; None where the task ``chooses`` (see metrics/doubtful.py) or nothing is known.
         rows: the key of ``Judged.details`` with a row per class or number: its "name", and
             figures, each with "value" or as it is.
     """
@@ -92,6 +95,7 @@ class Judging:
     recalls: Callable[[NDArray[Any], NDArray[Any]], bool] | None = None
     floor: Callable[[Calibration, int], float | None] | None = None
     each: Callable[[NDArray[np.float32], NDArray[Any], Plan], NDArray[Any]] | None = None
+    odd: Callable[[NDArray[np.float32], NDArray[Any], Plan], list[Odd]] | None = None
     rows: str = "per_class"
 
 

@@ -16,6 +16,8 @@ from ..drawing.words import Figure, count, of_hundred
 from ..metrics import detection as scores_of
 from ..metrics.boxes import overlap, suppress
 from ..metrics.detection import Found
+from ..metrics.odd_boxes import odd_boxes
+from ..metrics.odd_masks import Odd
 from ..plan import Plan
 from ..report import Score
 from . import Answers, Calibration, Judged
@@ -144,6 +146,11 @@ def _counts(ours: Found, theirs: Found) -> tuple[int, int, int]:
         for k in np.unique(theirs.labels)
     )
     return right, len(ours.labels) - right, len(theirs.labels) - right
+
+
+def odd(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> list[Odd]:
+    """What speaks against each sample's boxes, of answers out of fold."""
+    return odd_boxes(said(raw), true(target), plan.classes)
 
 
 def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:

@@ -13,6 +13,7 @@ from ..baselines import Baseline, Question
 from ..baselines.per_cell import of_colours, of_places
 from ..drawing.words import Figure, listed, of_hundred, percent
 from ..metrics import cells as scores_of
+from ..metrics.odd_masks import Odd, odd_masks
 from ..plan import Plan
 from ..report import Score
 from . import Answers, Calibration, Judged
@@ -76,6 +77,11 @@ def judge(
         )
         details["gain"] = gained(best, gain)
     return Judged(scores, {}, details, _verdict(scores, details, test.noun), _doubts(details))
+
+
+def odd(raw: NDArray[np.float32], target: NDArray[Any], plan: Plan) -> list[Odd]:
+    """What speaks against each sample's mask, of counts out of fold."""
+    return odd_masks(_counts(raw, plan), judged_classes(plan), plan.classes)
 
 
 def baselines(question: Question, plan: Plan) -> tuple[Baseline, ...]:

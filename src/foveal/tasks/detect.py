@@ -18,7 +18,7 @@ from ..networks.assign import box_loss
 from ..plan import Plan
 from . import Calibration, Judging, Own, Task, Telling
 from ._detect_boxes import cells, chosen, finish, padded, parted
-from ._detect_judge import FIGURES, baselines, calibrate, judge, quick
+from ._detect_judge import FIGURES, baselines, calibrate, judge, odd, quick
 from ._detect_own import answer, drawn, files, picture, tally, told, whole
 from ._detect_page import TERMS, headline, sections
 from ._detect_plan import box_head, planned, sized
@@ -187,6 +187,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        odd=odd,
         rows="classes",
     ),
     telling=Telling(

@@ -18,7 +18,7 @@ from ..plan import Plan
 from ..target import VOID
 from . import Calibration, Judging, Own, Task, Telling
 from ._luck import of_share
-from ._segment_judge import FIGURES, baselines, calibrate, judge, quick
+from ._segment_judge import FIGURES, baselines, calibrate, judge, odd, quick
 from ._segment_own import answer, drawn, files, tally
 from ._segment_page import TERMS, headline, sections
 from ._segment_plan import decoder, planned, sized
@@ -200,6 +200,7 @@ TASK = Task(
         calibrate=calibrate,
         judge=judge,
         baselines=baselines,
+        odd=odd,
     ),
     telling=Telling(
         answers=answers,

@@ -55,13 +55,26 @@ def begin_folds(
 
     Raises: PlanError where answers of the task cannot be joined, or a fold would be empty.
     """
+    from ..planner.task import task_for, task_named
+
+    name = task_for(survey.card, wish.task)
+    _check(name, task_named(name))
+    return _joined(run, *train_folds(run, survey, wish, started, progress), progress)
+
+
+def train_folds(
+    run: Path, survey: Survey, wish: Wish, started: float, progress: Progress
+) -> tuple[Survey, Plan, NDArray[np.int64]]:
+    """Deal out the rows, plan once, then train fold after fold, each judged by itself.
+
+    Returns the survey with its rows as planned, the plan, and each row's fold.
+    Raises: PlanError where a fold would be empty.
+    """
     from ..datasets.folds import of_fold
     from ..networks.build import build
     from ..planner.task import task_for, task_named
 
-    name = task_for(survey.card, wish.task)
-    task = task_named(name)
-    _check(name, task)
+    task = task_named(task_for(survey.card, wish.task))
     fold = _dealt(survey, wish.folds, wish.seed, task)
     for number in range(wish.folds):
         task.check(of_fold(survey, fold, number).card)
@@ -73,7 +86,8 @@ def begin_folds(
     plan = dataclasses.replace(plan, judge=first.judge, folds=wish.folds)
     begin(run, survey.card, plan)
     survey = dataclasses.replace(survey, store=laid.store, truths=laid.truths)
-    return _one_by_one(run, survey, plan, fold, started, progress)
+    _one_by_one(run, survey, plan, fold, started, progress)
+    return survey, plan, fold
 
 
 def go_on_with_folds(run: Path, survey: Survey, plan: Plan, progress: Progress) -> Report:
@@ -82,7 +96,8 @@ def go_on_with_folds(run: Path, survey: Survey, plan: Plan, progress: Progress) 
 
     fold = _dealt(survey, plan.folds, plan.seed, task_named(plan.task))
     survey = stored_rows(survey, plan, progress=progress)
-    return _one_by_one(run, survey, plan, fold, time.monotonic(), progress)
+    _one_by_one(run, survey, plan, fold, time.monotonic(), progress)
+    return _joined(run, survey, plan, fold, progress)
 
 
 def _check(name: str, task: Task) -> None:
@@ -107,10 +122,9 @@ def _one_by_one(
     fold: NDArray[np.int64],
     started: float,
     progress: Progress,
-) -> Report:
+) -> None:
     """Train what is left of the folds; ``started`` is when the first of these began."""
     from ..datasets.folds import of_fold
-    from .pooled import pooled
 
     for number in range(plan.folds):
         here = fold_folder(run, number)
@@ -122,6 +136,13 @@ def _one_by_one(
             with told_of(run, f"fold {number + 1} of {plan.folds}"), held(here):
                 train_in(here, of_fold(survey, fold, number), own, started, progress)
         started = time.monotonic()
+
+
+def _joined(
+    run: Path, survey: Survey, plan: Plan, fold: NDArray[np.int64], progress: Progress
+) -> Report:
+    from .pooled import pooled
+
     return pooled(run, survey, plan, fold, progress)
 
 

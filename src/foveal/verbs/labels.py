@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,17 +16,19 @@ from numpy.typing import NDArray
 from ..errors import PlanError
 from ..plan import Plan
 from ..progress import SILENT, Progress
-from ..record import read_json, write_bytes
-from ..report import Report
+from ..record import write_bytes
+from .out_of_fold import OutOfFold, out_of_fold
 from .plan import Wish, check
 from .source import Source, examine
 
 if TYPE_CHECKING:
     from ..datasets.survey import Survey
+    from ..tasks import Task
 
 FOLDS = 4
 BUDGET = 300.0
 COLUMNS = ("sample", "given", "likely", "score", "suspect", "why", "label")
+ODD = ("given", "likely", "score", "suspect", "why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,10 @@ class Doubt:
 
     likely: the class that models take it for which did not learn from it. score: the chance that
     the label is wrong, 0 to 1. suspect: rather wrong than right. why: in words.
+
+    Of masks and boxes: given and likely are the classes of what speaks most against them ("" where
+    nothing is given, or nothing seen); score and suspect as metrics/odd_masks.py and
+    metrics/odd_boxes.py tell them.
     """
 
     sample: str
@@ -68,7 +73,8 @@ def labels(
     which learned from all others. A test part that the data brings is not looked at. ``out``: a
     csv file for `train`'s exclude and relabel; its column "label" is for you to fill in.
 
-    Raises: DataError for unusable data; PlanError where samples have no single class.
+    Raises: DataError for unusable data; PlanError where samples have neither one class each, nor
+        masks, nor boxes; Interrupted when asked to stop, which leaves nothing.
     """
     started = time.monotonic() if started is None else started
     source = Source(str(path), None, bad_files, tuple(target), group)
@@ -84,18 +90,31 @@ def labels(
 
 def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) -> list[Doubt]:
     """The same for surveyed data."""
-    from ..metrics.doubtful import doubtful
     from ..planner.task import task_for, task_named
 
     name = task_for(survey.card, wish.task)
-    if not task_named(name).chooses or task_named(name).apart:
+    task = task_named(name)
+    chosen = task.chooses and not task.apart
+    if not chosen and task.judging.odd is None:
         raise PlanError(
-            f"labels of the task {name!r} cannot be ranked: its samples have no single class",
+            f"labels of the task {name!r} cannot be ranked: its samples have no single class, no "
+            "mask and no boxes",
             where="--task",
-            mend="give data with one class per sample",
+            mend="give data with one class per sample, masks or boxes",
         )
-    rows, parts = out_of_fold(survey, wish, started, progress)
+    asked = out_of_fold(survey, wish, started, progress)
+    return _of_classes(survey, asked, progress) if chosen else _of_places(survey, asked, task)
+
+
+def _of_classes(survey: Survey, asked: OutOfFold, progress: Progress) -> list[Doubt]:
+    """Doubts about one class per sample; copies under two classes first."""
+    from ..metrics.doubtful import doubtful
+
+    rows = asked.rows
     given = survey.labels[rows].astype(np.int64)
+    parts: list[NDArray[np.floating]] = [np.log(np.maximum(asked.done, 1e-9))]
+    if asked.plan.data.text is not None:
+        parts.append(_by_words(survey, rows, asked.plan))
     found, classes = doubtful(parts, given), survey.listing.classes
     torn = conflicts(survey, rows)
     progress.say(f"about {found.rate:.1%} of the labels are wrong, as far as models can tell")
@@ -115,34 +134,15 @@ def doubts_of(survey: Survey, wish: Wish, started: float, progress: Progress) ->
     ]
 
 
-def out_of_fold(
-    survey: Survey, wish: Wish, started: float, progress: Progress
-) -> tuple[NDArray[np.int64], list[NDArray[np.floating]]]:
-    """Rows ``(N,)`` and what models that did not learn from them say of these, each ``(N, K)``."""
-    from ..datasets.folds import folds
-    from ..planner.task import task_named
-    from ..tasks import finished
-    from .folds import fold_folder
-    from .kept import load_answers
-    from .train import train_survey
-
-    with tempfile.TemporaryDirectory(prefix="foveal-labels-") as folder:
-        run = Path(folder) / "run"
-        train_survey(survey, wish, None, run, started, progress)
-        plan = Plan.from_dict(read_json(run / "plan.json"), str(run / "plan.json"))
-        dealt = folds(survey, wish.folds, plan.seed)
-        rows, said = [], []
-        for number in range(wish.folds):
-            here = fold_folder(run, number)
-            report = Report.from_dict(read_json(here / "report.json"), str(here / "report.json"))
-            raw = load_answers(here).raw
-            rows.append(np.flatnonzero((dealt == number) & (survey.labels >= 0)))
-            said.append(finished(task_named(plan.task), raw, plan, report.calibration))
-    found = np.concatenate(rows)
-    parts: list[NDArray[np.floating]] = [np.log(np.maximum(np.concatenate(said), 1e-9))]
-    if plan.data.text is not None:
-        parts.append(_by_words(survey, found, plan))
-    return found, parts
+def _of_places(survey: Survey, asked: OutOfFold, task: Task) -> list[Doubt]:
+    """Doubts about masks or boxes."""
+    assert task.judging.odd is not None, "asked only where the task knows"
+    odd = task.judging.odd(asked.raw, asked.target, asked.plan)
+    found = [
+        Doubt(survey.key(int(row)), *(getattr(each, name) for name in ODD))
+        for row, each in zip(asked.rows, odd, strict=True)
+    ]
+    return sorted(found, key=lambda doubt: (not doubt.suspect, -doubt.score))
 
 
 def _by_words(survey: Survey, rows: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:
