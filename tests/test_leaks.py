@@ -81,6 +81,13 @@ def test_a_random_split_of_copies_would_have_claimed_more(tmp_path):
     assert "A split at random would have claimed" in page
 
 
+def test_folds_say_what_random_ones_would_have_claimed(tmp_path):
+    data = copies_set(tmp_path / "set")
+    report = foveal.train(data, epochs=1, folds=3, out=tmp_path / "run", changes=TINY)
+    assert report.optimism["random"] > report.optimism["honest"] + 0.02
+    assert report.optimism["splits"] == 3
+
+
 def takes_set(root):
     """Twelve takes of noise, eight frames each that hardly differ; classes lie in takes."""
     chance = np.random.default_rng(1)

@@ -32,11 +32,14 @@ def bound(survey: Survey) -> float:
     return float((sizes[member] > 1).mean()) if len(names) else 0.0
 
 
-def optimism(finish: Finish, honest: Sequence[Baseline]) -> dict[str, Any]:
+def optimism(
+    finish: Finish, honest: Sequence[Baseline], folds: Sequence[Split] = ()
+) -> dict[str, Any]:
     """`Report.optimism`, told by the best simple model, which costs next to nothing.
 
-    Both figures are means over as many splits, up to five, as fit half the time of baselines. {}
-    where few samples belong together, the data brings its own test part, or classes lie apart.
+    Both figures are means over as many splits, up to five, as fit half the time of baselines: of
+    the run's own and others drawn like it, or of ``folds``. {} where few samples belong together,
+    the data brings its own test part, or classes lie apart.
     """
     survey, task = finish.survey, finish.task
     kind = task.judging.figures[task.judging.main]
@@ -47,10 +50,10 @@ def optimism(finish: Finish, honest: Sequence[Baseline]) -> dict[str, Any]:
     best = (min if kind.lower else max)(told, key=lambda b: b.score.value)
     limit, started = baseline_seconds(finish.plan.budget or 600.0) / 2, time.monotonic()
     found: dict[str, list[float]] = {"honest": [], "random": []}
-    for number in range(MOST):
+    for number in range(min(MOST, len(folds) or MOST)):
         seed = finish.plan.seed + number
         plan = dataclasses.replace(finish.plan, seed=seed)
-        own = finish.split if not number else drawn(survey, plan)
+        own = folds[number] if folds else drawn(survey, plan) if number else finish.split
         for name, split in (("honest", own), ("random", at_random(own, survey.labels, seed))):
             asked = dataclasses.replace(finish, split=split, plan=plan)
             simple = honest if split is finish.split else asked.baselines()

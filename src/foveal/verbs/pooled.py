@@ -32,6 +32,7 @@ from .folds import fold_folder
 from .hold import writing
 from .kept import Kept, load_answers
 from .leaks import leaks
+from .optimism import optimism
 from .prepare_run import task_of
 from .sources import alike, groups_of
 
@@ -95,8 +96,14 @@ def pooled(
         report,
         folds=table,
         leaks=leaks(finish, test, calibration) if len(given) else {},
+        optimism={} if len(given) else optimism(finish, simple, _splits(rows, fold[rows], plan)),
     )
     return finish.written(report)
+
+
+def _splits(rows: NDArray[np.int64], fold: NDArray[np.int64], plan: Plan) -> list[Split]:
+    """What a simple model learns from and is asked about in each fold."""
+    return [Split(rows[fold != k], rows[:0], rows[fold == k]) for k in range(plan.folds)]
 
 
 def _joined(plan: Plan, calibration: Calibration, folders: Sequence[Path]) -> Ensemble:
