@@ -110,5 +110,8 @@ def test_baselines_tell_template_texts_apart():
     assert [b.name for b in found] == ["majority", "tfidf_logistic_regression", "nb_svm"]
     assert all(b.said.shape == (50,) for b in found)
     assert of_texts([], label[:0], [], label[:0]) == ()
+    many = [t for _, t in made(1000)]
+    short = of_texts(many, np.arange(1000) % 2, asked, label[150:], seconds=0.001)
+    assert "from 200 training texts" in short[1].words
     three = np.arange(150) % 3
     assert set(nb_svm(known, three, asked)) <= {0, 1, 2}

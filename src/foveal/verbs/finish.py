@@ -267,7 +267,9 @@ class Finish:
             if self.task.target != "label":
                 return ()
             parts = [(self._texts(rows), self._targets(rows)) for rows in (train, test)]
-            return of_texts(*parts[0], *parts[1], unit=text.unit, seed=self.plan.seed)
+            limit = baseline_seconds(self.plan.budget or 600.0, text=True)
+            given = (*parts[0], *parts[1])
+            return of_texts(*given, unit=text.unit, seconds=limit, seed=self.plan.seed)
         if self.survey.truths is not None:
             return self.task.judging.baselines(
                 pairs_question(self.plan, self.survey, self.split), self.plan

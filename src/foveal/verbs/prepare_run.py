@@ -255,12 +255,17 @@ def judging_seconds(plan: Plan, forward: float, split: Split) -> float:
     views = forward * (len(split.validation) + len(split.test)) * len(planned_views(plan))
     if time_of(plan.axes) is not None:  # asked twice more, without motion
         views += 2 * forward * min(len(split.test), MOST) * len(planned_views(plan))
-    return views + baseline_seconds(plan.budget) + 1.5 + 0.006 * plan.budget
+    simple = baseline_seconds(plan.budget, text=plan.data.text is not None)
+    return views + simple + 1.5 + 0.006 * plan.budget
 
 
-def baseline_seconds(budget: float) -> float:
-    """What the simple baselines may take: a fiftieth of the time, at most ten seconds."""
-    return min(10.0, 0.02 * budget)
+def baseline_seconds(budget: float, *, text: bool = False) -> float:
+    """What the simple baselines may take: a fiftieth of the time, at most ten seconds.
+
+    Of texts, where they are strong rivals and have every pair of words to count, a tenth, at most
+    twenty seconds.
+    """
+    return min(20.0, 0.1 * budget) if text else min(10.0, 0.02 * budget)
 
 
 def _now(device: torch.device) -> float:
