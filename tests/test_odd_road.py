@@ -2,6 +2,10 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from PIL import Image
 import foveal
 from foveal.datasets.annotations import Noted, coco
 from foveal.errors import PlanError
+from roads import edits
 from test_detect_road import CLASSES, scenes
 from test_segment_road import files, net_for
 
@@ -55,6 +60,30 @@ def test_boxes_that_were_dropped_or_renamed_come_first(tmp_path):
     assert len(found) == 30
     assert {doubt.sample for doubt in found[:2]} == set(odd)
     assert all("is seen" in doubt.why for doubt in found[:2])
+
+
+def test_a_stopped_ranking_leaves_nothing_and_names_no_run(tmp_path, monkeypatch):
+    data = files(tmp_path / "set", 2, count=20)
+    (tmp_path / "place").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "place"))
+    words = ["labels", str(data), "--budget", "5m", *edits(net_for(2))]
+    asked = [sys.executable, "-m", "foveal", *words]
+    process = subprocess.Popen(asked, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not list((tmp_path / "place").glob("foveal-labels-*/run/fold-1/plan.json")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "nothing is kept" in told
+    assert "--resume" not in told
+    assert "Traceback" not in told
+    assert not list((tmp_path / "place").glob("foveal-labels-*"))
 
 
 def test_numbers_are_refused_with_what_can_be_ranked(tmp_path):
