@@ -199,6 +199,14 @@ def test_tables_that_cannot_be_used(tmp_path, rows, message):
         corrected(LISTING, None, str(table(tmp_path / "t.csv", rows)))
 
 
+@pytest.mark.parametrize("content", [b"", b"x", b"name,label\n", b"\0\0"])
+def test_a_table_without_a_row_is_no_wish_to_leave_out_nothing(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        corrected(LISTING, str(tmp_path / "t.csv"), None)
+    assert "t.csv" in caught.value.where
+
+
 def test_plain_lists_and_suspects(tmp_path):
     (tmp_path / "list.txt").write_text("item 1\n\nitem 2\n")
     found = corrected(LISTING, str(tmp_path / "list.txt"), None)

@@ -39,10 +39,8 @@ def corrected(listing: Listing, exclude: str | None, relabel: str | None) -> Lis
 
 def _without(listing: Listing, path: str) -> Listing:
     table = _table(path)
-    suspect = _column(table, "suspect")
-    names = [
-        cells[_needed(table, "sample", path)] for _, cells in table.rows if _asked(cells, suspect)
-    ]
+    sample, suspect = _needed(table, "sample", path), _column(table, "suspect")
+    names = [cells[sample] for _, cells in table.rows if _asked(cells, suspect)]
     rows = _places(listing, names, path)
     labels = listing.labels.copy()
     labels[rows] = -1
