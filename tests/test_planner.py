@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from foveal.networks.build import build
 from foveal.networks.cost import cost
 from foveal.plan import Plan
 from foveal.planner import data, fitting, invariance, network
-from foveal.planner.machine import Machine, measure
+from foveal.planner.machine import Machine, _threads, cores, measure
 from foveal.planner.make import make_plan
 from foveal.planner.symmetry import Evidence, mirror_evidence, mirror_evidence_of_values
 
@@ -244,6 +246,20 @@ def test_this_machine_is_measured_once():
     assert first.precision in ("fp32", "bf16")
     assert "GFLOP/s" in first.why
     assert measure("cpu") is first
+
+
+@pytest.mark.skipif(cores() < 2, reason="one core has one thread in any case")
+def test_beside_busy_processes_one_thread_does_not_wait_for_others():
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * cores())
+    ]
+    try:
+        assert _threads("cpu", 16)[0] == 1
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+        torch.set_num_threads(1)
 
 
 def test_short_trainings_begin_on_smaller_pictures():

@@ -138,7 +138,10 @@ class TestPlanned:
     def test_the_reserve_grows_with_the_work_and_leaves_time_to_train(self, drawn):
         plan, survey, split = drawn
         assert judging_seconds(plan, 1e-3, split) < judging_seconds(plan, 1e-2, split)
+        alone, beside = (judging_seconds(plan, 1e-3, split, slow) for slow in (1.0, 2.0))
+        assert alone < beside < 2 * alone + 1e-9
         assert baseline_seconds(1e6) == 10
+        assert baseline_seconds(60.0, text=True) == 6
         fitted, reserve = measured(plan, survey, split, 30.0)
         assert 0.5 < reserve < 10
         assert fitted.fit.steps >= 1

@@ -19,6 +19,8 @@ from ..layers.memory import channels_last, kernels_channels_last
 CHANNELS, EDGE, KERNEL = 64, 28, 3
 WIDE, SMALL = 128, 8  # channels and edge of the layer that tells whether fewer products pay
 GAIN = 1.15  # at which they are taken
+CROWDED = 0.8  # of a core for each thread: with less, others are at work too
+PATIENCE = 0.5  # seconds after which nothing is repeated: a busy machine is not to be measured long
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,12 @@ def measure(device: str = "auto", threads: int | None = None) -> Machine:
 
 @functools.lru_cache(maxsize=4)
 def _measured(device: str, threads: int | None) -> Machine:
-    batch = 512 if device.startswith("cuda") else 64
-    threads = threads or _threads(device, batch)
+    batch = 512 if device.startswith("cuda") else 32
+    threads, last = _threads(device, batch) if threads is None else (threads, None)
     torch.set_num_threads(threads)
     tried = {
         "fp32": _rate(device, batch, False, False),
-        "fp32 channels-last": _rate(device, batch, False, True),
+        "fp32 channels-last": last or _rate(device, batch, False, True),
     }
     if _rate(device, max(batch // 8, 1), True, True, repeats=1) > 0.5 * tried["fp32"]:
         tried["bf16 channels-last"] = _rate(device, batch, True, True)
@@ -85,15 +87,15 @@ def _measured(device: str, threads: int | None) -> Machine:
     fp32 = max(tried["fp32"], tried["fp32 channels-last"])
     halves = bf16 > 1.1 * fp32
     # Pooling, norms and activations gain from channels-last too, so a tie goes to it.
-    last = halves or tried["fp32 channels-last"] > 0.9 * tried["fp32"]
-    wide = None if halves or device.startswith("cuda") else _wide(device, batch)
+    last_wins = halves or tried["fp32 channels-last"] > 0.9 * tried["fp32"]
+    wide = None if halves or device.startswith("cuda") else _wide(device, 64)
     return Machine(
         device=device,
         name=_name(device),
         threads=threads,
         precision="bf16" if halves else "fp32",
-        channels_last=last,
-        gflops=bf16 if halves else (tried["fp32 channels-last"] if last else tried["fp32"]),
+        channels_last=last_wins,
+        gflops=bf16 if halves else (tried["fp32 channels-last"] if last_wins else tried["fp32"]),
         tried={k: round(v, 1) for k, v in tried.items()},
         memory_mb=_memory(device),
         winograd=wide is not None and wide[1] > GAIN * wide[0],
@@ -110,19 +112,27 @@ def _wide(device: str, batch: int) -> tuple[float, float]:
     return rates[0], rates[1]
 
 
-def _threads(device: str, batch: int) -> int:
-    """All cores, unless one thread is faster: threads that share a busy core wait for each other.
+def _threads(device: str, batch: int) -> tuple[int, float | None]:
+    """All cores, unless one thread is faster or others are at work too.
 
-    Measured on two cores with seven other processes: 2 GFLOP/s on two threads, 9 on one.
+    With the rate of fp32 in channels-last memory, where that was measured on the way. Threads meet
+    after every small piece of work, so one that another process keeps from its core holds up all:
+    on two cores with two other processes, steps of a small network took between 0.16 and 3 s on two
+    threads and 0.02 s on one.
     """
     most = cores()
     if most == 1 or device.startswith("cuda"):
-        return most
-    rates = {}
+        return most, None
+    rates, shares = {}, {}
     for threads in (1, most):
         torch.set_num_threads(threads)
+        began, used = time.perf_counter(), time.process_time()
         rates[threads] = _rate(device, batch, False, True)
-    return most if rates[most] > rates[1] else 1
+        spent = time.process_time() - used
+        shares[threads] = spent / (threads * (time.perf_counter() - began))
+    alone = min(shares.values()) > CROWDED
+    best = most if alone and rates[most] > rates[1] else 1
+    return best, rates[best]
 
 
 def pick_device(device: str = "auto") -> str:
@@ -141,10 +151,13 @@ def cores() -> int:
 
 
 def median_seconds(work: Callable[[], object], repeats: int, device: str = "cpu") -> float:
-    """Median wall time of ``work`` after one warm-up call."""
-    took = []
+    """Median wall time of ``work`` after one warm-up call; of fewer repeats where they are slow."""
+    took: list[float] = []
+    began = time.perf_counter()
     for turn in range(repeats + 1):
         start = time.perf_counter()
+        if took and start - began > PATIENCE:
+            break
         work()
         if device.startswith("cuda"):
             torch.cuda.synchronize()

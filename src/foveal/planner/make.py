@@ -267,7 +267,7 @@ def _fit(
     cost = of_net.macs(net, data.size, data.channels, len(card.classes) or len(card.numbers))
     passes, why["fit.epochs"] = of_fit.epochs(train, cost, machine.gflops, seconds, epochs)
     why["fit.precision"] = why["fit.channels_last"] = machine.why
-    why["fit.threads"] = f"{machine.threads} at once were fastest, measured"
+    why["fit.threads"] = f"{machine.threads} at once did best, measured"
     why["fit.device"] = machine.name
     steps = max(1, round(passes * max(1, train // batch)))
     why["fit.steps"] = f"{passes:.1f} epochs of {max(1, train // batch)} batches"

@@ -23,6 +23,7 @@ from ..grid import time_of
 from ..memory import ran_out
 from ..networks.ensemble import Ensemble, each
 from ..plan import Plan, replace_part
+from ..planner.machine import CROWDED
 from ..planner.task import task_named
 from ..tasks import Task
 from .first_weights import new_network
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 LEAST_STEPS = 10  # or a pass, where that is less: fewer are no training
 SLACK, SLACK_SHARE = 5.0, 0.05  # a command may end so much after its budget, the larger of both
 MOST_MEMBERS = 5  # more add little
+LAST = (
+    3.5  # seconds for intervals, the page and the way out (Zen 3: 4.4 with what baselines import)
+)
+SLOWEST = 4.0
 
 
 def task_of(plan: Plan) -> Task:
@@ -145,17 +150,52 @@ def measured(plan: Plan, survey: Survey, split: Split, seconds: float) -> tuple[
     """The plan with the steps that fit ``seconds``, and those of them that judging will take."""
     network = new_network(plan, survey, split)
     batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
-    step, forward = step_seconds(network, plan, batches)
+    plan, step, forward, slow = _paced(network, plan, batches)
     judged = fewer_views(plan, forward / batches.size, split, seconds)
-    reserve = judging_seconds(judged, forward / batches.size, split)
+    reserve = judging_seconds(judged, forward / batches.size, split, slow)
     check_room(plan.budget, seconds, min(LEAST_STEPS, len(batches)) * step, reserve)
     found = timed(judged, step, len(batches), seconds - reserve)
-    asked = judging_seconds(judged, 0.0, split)  # what does not grow with the members
+    asked = judging_seconds(judged, 0.0, split, slow)  # what does not grow with the members
     members, why = worth_members(found, step * found.fit.steps + reserve - asked, seconds - asked)
     if members > plan.fit.members:
         found = replace_part(found, "fit", members=members)
         reserve = asked + (reserve - asked) * members
     return dataclasses.replace(found, why={**found.why, "fit.members": why}), reserve
+
+
+def _paced(
+    network: Network | Ensemble, plan: Plan, batches: Batches
+) -> tuple[Plan, float, float, float]:
+    """The plan with one thread where more only wait for each other; seconds of a step and of a
+    judging pass; how many times slower this process is than alone on the machine.
+
+    Threads meet after every small piece of work, so that one which another process keeps from its
+    core holds up all. On two cores with two other processes a step of six convolutions took 217 to
+    232 ms on two threads and 129 to 160 on one (alone 50 and 90).
+    """
+    threads, why = plan.fit.threads, plan.why.get("fit.threads", "")
+    began, used = time.perf_counter(), time.process_time()
+    step, forward = step_seconds(network, plan, batches)
+    share = (time.process_time() - used) / (time.perf_counter() - began)
+    if plan.fit.device != "cpu" or share > CROWDED * threads:
+        return plan, step, forward, 1.0
+    if threads < 2:
+        return plan, step, forward, min(SLOWEST, 1 / max(share, 1e-3))
+    torch.set_num_threads(1)
+    began, used = time.perf_counter(), time.process_time()
+    alone, answer = step_seconds(network, plan, batches)
+    share = (time.process_time() - used) / (time.perf_counter() - began)
+    slow = min(SLOWEST, 1 / max(share, 1e-3))
+    if alone > step or why.startswith("set by you"):
+        torch.set_num_threads(threads)
+        return plan, step, forward, slow
+    told = (
+        f"other processes are busy: a step takes {1000 * alone:.0f} ms on one thread, "
+        f"{1000 * step:.0f} on {threads} that wait for each other"
+    )
+    plan = replace_part(plan, "fit", threads=1)
+    plan = dataclasses.replace(plan, why={**plan.why, "fit.threads": told})
+    return plan, alone, answer, slow
 
 
 def worth_members(plan: Plan, seconds: float, left: float) -> tuple[int, str]:
@@ -246,8 +286,11 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
     return dataclasses.replace(trial, why=why)
 
 
-def judging_seconds(plan: Plan, forward: float, split: Split) -> float:
-    """Seconds from the last training step to the finished report."""
+def judging_seconds(plan: Plan, forward: float, split: Split, slow: float = 1.0) -> float:
+    """Seconds from the last training step to the end of the command.
+
+    slow: so many times longer than on an idle machine all takes that was not measured.
+    """
     from ..evaluation.predict import planned_views
     from ..evaluation.video_baselines import MOST
 
@@ -256,7 +299,7 @@ def judging_seconds(plan: Plan, forward: float, split: Split) -> float:
     if time_of(plan.axes) is not None:  # asked twice more, without motion
         views += 2 * forward * min(len(split.test), MOST) * len(planned_views(plan))
     simple = baseline_seconds(plan.budget, text=plan.data.text is not None)
-    return views + simple + 1.5 + 0.006 * plan.budget
+    return views + slow * (simple + LAST + 0.006 * plan.budget)
 
 
 def baseline_seconds(budget: float, *, text: bool = False) -> float:
