@@ -55,12 +55,10 @@ def of_texts(
     ]
     if len(np.unique(labels)) < 2:
         return tuple(found)
-    most = _afforded(known, len(np.unique(labels)), seconds)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(known))[:most])
-    texts, own = [known[int(i)] for i in chosen], labels[chosen]
+    texts, own = _learned(known, labels, seconds, seed)
     if len(np.unique(own)) < 2:
         return tuple(found)
-    less = "" if len(chosen) == len(known) else f", from {len(chosen):,} training texts"
+    less = "" if len(texts) == len(known) else f", from {len(texts):,} training texts"
     said = tfidf(texts, own, asked, unit=unit)
     found.append(
         _baseline(
@@ -86,10 +84,15 @@ def of_texts(
     return tuple(found)
 
 
-def _afforded(texts: Sequence[str], classes: int, seconds: float) -> int:
-    """How many of the texts both models can learn from in that time."""
-    letters = sum(map(len, texts)) / max(len(texts), 1)
-    return int(np.clip(seconds / (PACE * classes * max(letters, 1.0)), LEAST_TEXTS, MOST_TEXTS))
+def _learned(
+    known: Sequence[str], labels: Labels, seconds: float, seed: int
+) -> tuple[list[str], Labels]:
+    """As many of the texts as both models can learn from in that time, and their classes."""
+    letters = sum(map(len, known)) / max(len(known), 1)
+    most = seconds / (PACE * len(np.unique(labels)) * max(letters, 1.0))
+    most = int(np.clip(most, LEAST_TEXTS, MOST_TEXTS))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(known))[:most])
+    return [known[int(i)] for i in chosen], labels[chosen]
 
 
 def tfidf(

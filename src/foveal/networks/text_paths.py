@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..layers import Votes, forget
@@ -80,21 +82,22 @@ class PathsOfText(nn.Module):
 def fitted(own: Tensor, raw: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
     """The shares ``(2,)`` of ``own`` and ``raw`` ``(N, K)`` for which ``loss`` of the sum is least.
 
-    Two numbers on a logarithmic scale by Newton's method in disguise (L-BFGS, torch.optim).
+    Two numbers on a logarithmic scale by L-BFGS: SciPy's, since the first optimiser of torch in a
+    process imports its compiler, 2.4 s that a short deadline does not have.
     """
+    from scipy.optimize import minimize
+
     start = torch.tensor(SHARES, dtype=torch.float64).log()
-    logs = start.clone().requires_grad_()
     own, raw, texts = own.double(), raw.double(), len(own)
-    search = torch.optim.LBFGS([logs], max_iter=50, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        search.zero_grad()
-        shares = logs.exp()
-        kept = STEADY / 2 * (logs - start).square().sum() / texts
-        value = loss(shares[0] * own + shares[1] * raw) + kept
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
+    def value(tried: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        logs = torch.from_numpy(tried).requires_grad_()
+        with torch.enable_grad():
+            shares = logs.exp()
+            kept = STEADY / 2 * (logs - start).square().sum() / texts
+            total = loss(shares[0] * own + shares[1] * raw) + kept
+            (slope,) = torch.autograd.grad(total, logs)
+        return float(total.detach()), slope.numpy()
 
-    with torch.enable_grad():
-        search.step(closure)  # type: ignore[no-untyped-call]
-    return logs.detach().exp().float()
+    found = minimize(value, start.numpy(), jac=True, method="L-BFGS-B", tol=1e-9)
+    return torch.from_numpy(found.x).exp().float()

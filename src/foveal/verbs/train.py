@@ -19,6 +19,7 @@ from .folder import REPEATS, check_plan, how_begun, new_run, note, noted, source
 from .folds import begin_folds, go_on_with_folds, whole_run
 from .follow import check_together, follow
 from .hold import held, stoppable
+from .patience import Patience
 from .plan import Wish, check, draw
 from .repeats import begin_repeats, go_on_with_repeats
 from .sitting import fitted, go_on, set_out
@@ -80,7 +81,8 @@ def train(
         check_together(group, wish)
         with new_run(out, Path(path).absolute().stem) as run:
             note(run, source, wish)
-            survey = examine(source, task=task, progress=progress)
+            patience = progress if budget is None else Patience(progress, budget, started)
+            survey = examine(source, task=task, progress=patience)
             report = _begin(run, survey, wish, started, progress, group)
         return with_audit(report, budget, started, progress) if audit else report
 

@@ -1,0 +1,63 @@
+"""Reading is watched: where it alone would take more than the budget, that is said early."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+
+from ..duration import spoken
+from ..errors import PlanError
+from ..progress import Progress, Tick
+
+FIRST = 2.0  # seconds of reading before anything is foretold
+SLACK, SLACK_SHARE = 5.0, 0.05  # a command may end so much after its budget, the larger of both
+
+
+class Patience(Progress):
+    """Shows what ``progress`` shows, and ends a reading that cannot be done in time.
+
+    Args:
+        budget: seconds of the whole command. started: when it began, by `time.monotonic`.
+
+    Raises (from a tick of a bar with a total): PlanError as soon as that is known.
+    """
+
+    def __init__(self, progress: Progress, budget: float, started: float) -> None:
+        self.progress, self.budget, self.started = progress, budget, started
+
+    def say(self, text: str) -> None:
+        self.progress.say(text)
+
+    def status(self, text: str) -> None:
+        self.progress.status(text)
+
+    @contextmanager
+    def bar(self, title: str, total: int | None = None) -> Iterator[Tick]:
+        with self.progress.bar(title, total) as shown:
+            began, done = time.monotonic(), 0
+
+            def tick(units: int) -> None:
+                nonlocal done
+                done += units
+                shown(units)
+                if total:
+                    self._foresee(title, began, done / total, total)
+
+            yield tick
+
+    def _foresee(self, title: str, began: float, part: float, total: int) -> None:
+        spent = time.monotonic() - began
+        if spent < FIRST or not 0 < part < 1:
+            return
+        whole = began - self.started + spent / part
+        if whole <= self.budget + max(SLACK, SLACK_SHARE * self.budget):
+            return
+        raise PlanError(
+            f"a budget of {spoken(self.budget)} cannot hold this: {title} {total:,} samples alone "
+            f"will take until {spoken(whole)} after the start",
+            where="--budget",
+            mend=f"give --budget {ceil(1.5 * whole + 10)}s or more; what was read once is kept, so "
+            "that later commands begin at once",
+        )
