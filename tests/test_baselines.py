@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from foveal.baselines.cells import _shrink, question, small
+from foveal.baselines.cells import question, shrink, small
 from foveal.baselines.models import affordable, logistic_cost
 from foveal.tasks import classify
 
@@ -94,11 +94,11 @@ def test_any_grid_is_made_small(size):
 
 def test_shrinking_averages_neighbours():
     x = np.arange(10, dtype=np.float32).reshape(1, 10)
-    assert _shrink(x, 1, 5).tolist() == [[0.5, 2.5, 4.5, 6.5, 8.5]]
-    assert _shrink(x, 1, 3).tolist() == [[1.0, 4.0, 7.5]]
-    assert _shrink(x, 1, 10) is x
+    assert shrink(x, 1, 5).tolist() == [[0.5, 2.5, 4.5, 6.5, 8.5]]
+    assert shrink(x, 1, 3).tolist() == [[1.0, 4.0, 7.5]]
+    assert shrink(x, 1, 10) is x
     flat = np.full((2, 37, 3), 7, np.float32)
-    assert (_shrink(flat, 1, 12) == 7).all()
+    assert (shrink(flat, 1, 12) == 7).all()
 
 
 def test_constant_cells_and_a_class_that_is_only_asked_for():

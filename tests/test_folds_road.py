@@ -67,7 +67,9 @@ def test_pictures_in_classes_from_folder_to_model(tmp_path):
     assert report.folds["mean"]["accuracy"]["mean"] == pytest.approx(np.mean(values))
     assert report.folds["mean"]["accuracy"]["spread"] == pytest.approx(np.std(values, ddof=1))
     assert report.test["accuracy"].value == pytest.approx(np.mean(values))  # folds of equal size
-    assert set(report.baselines) == {"majority", "nearest_centroid", "logistic_regression"}
+    assert set(report.baselines) == {
+        *("majority", "nearest_centroid", "logistic_regression", "tiny_cnn"),
+    }
     assert report.cost["seconds"] >= sum(one["cost"]["seconds"] for one in each)
 
     model = foveal.load(run)

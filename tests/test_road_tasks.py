@@ -82,7 +82,7 @@ def test_numbers_from_a_table_to_intervals(numbers, tmp_path):
     assert report["test"]["r2"]["value"] > 0.6
     assert report["test"]["mae"]["value"] < report["baselines"]["mean"]
     assert set(report["baselines"]) == {
-        "mean", "median", "ridge_regression", "nearest_neighbours",
+        "mean", "median", "ridge_regression", "nearest_neighbours", "tiny_cnn",
     }  # fmt: skip
     assert all(width > 0 for width in report["calibration"]["half_width"])
     again = strict(command("evaluate", "run", numbers, "--json", cwd=tmp_path).stdout)

@@ -58,12 +58,12 @@ def small(gather: Gather, rows: Rows, batch: int = 1024) -> Features:
         axes = x.ndim - 2
         edge = max(1, int(CELLS ** (1 / max(axes, 1)) + 1e-9))
         for axis in range(2, x.ndim):
-            x = _shrink(x, axis, edge)
+            x = shrink(x, axis, edge)
         parts.append(x.reshape(len(x), -1))
     return np.concatenate(parts)
 
 
-def _shrink(x: NDArray[np.float32], axis: int, cells: int) -> NDArray[np.float32]:
+def shrink(x: NDArray[np.float32], axis: int, cells: int) -> NDArray[np.float32]:
     """``axis`` averaged down to at most ``cells`` cells of nearly equal width."""
     size = x.shape[axis]
     if size <= cells:

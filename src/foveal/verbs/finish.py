@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ..baselines import Baseline, cells, frames, rocket
-from ..baselines.text import of_texts
+from ..baselines import Baseline
 from ..datasets.tokens import excerpt, text_of
 from ..drawing.pictures import picture
 from ..drawing.words import noun
@@ -44,9 +43,10 @@ from .choice import choose
 from .costs import scarce, spent
 from .hold import writing
 from .kept import PerSample, save_answers, save_tested
+from .ladder import ladder
 from .leaks import leaks
 from .optimism import optimism
-from .prepare_run import baseline_seconds, pairs_question, part, task_of
+from .prepare_run import part, task_of
 from .sources import alike, groups_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Finish:
         """Answers for the samples learned from, where judging asks for them."""
         recalls = self.task.judging.recalls
         rows = np.sort(np.concatenate([self.split.train, self.split.validation]))
-        if recalls is None or not recalls(self._targets(rows), self._targets(self.split.test)):
+        if recalls is None or not recalls(self.targets(rows), self.targets(self.split.test)):
             return None
         return self._said(network, rows)
 
@@ -200,7 +200,7 @@ class Finish:
         batches = part(self.plan, self.survey, rows, batch_size(self.plan), shuffle=False)
         return said(network, batches, self.task, self.plan, None)
 
-    def _targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+    def targets(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         targets: NDArray[Any] = self.task.encode(self.survey.targets(rows), self.plan).numpy()
         return targets
 
@@ -261,35 +261,10 @@ class Finish:
         )
 
     def baselines(self) -> tuple[Baseline, ...]:
-        train, test = self.split.train, self.split.test
-        text = self.plan.data.text
-        if text is not None:
-            if self.task.target != "label":
-                return ()
-            parts = [(self._texts(rows), self._targets(rows)) for rows in (train, test)]
-            limit = baseline_seconds(self.plan.budget or 600.0, text=True)
-            given = (*parts[0], *parts[1])
-            return of_texts(*given, unit=text.unit, seconds=limit, seed=self.plan.seed)
-        if self.survey.truths is not None:
-            return self.task.judging.baselines(
-                pairs_question(self.plan, self.survey, self.split), self.plan
-            )
-        rows = (train, self._targets(train)), (test, self._targets(test))
-        gather, seed, along = self.survey.store.gather, self.plan.seed, time_of(self.plan.axes)
-        simple, seconds = self.task.judging.baselines, baseline_seconds(self.plan.budget or 600.0)
-        if along is not None:
-            half = seconds / 2
-            return frames.beside(
-                simple(cells.question(gather, *rows, seconds=half, seed=seed), self.plan),
-                simple(frames.question(gather, along, *rows, seconds=half, seed=seed), self.plan),
-            )
-        question = cells.question(gather, *rows, seconds=seconds, seed=seed)
-        if self.plan.sees == "signal":
-            own = rocket.own(gather, train, test, seconds=seconds, seed=seed)
-            question = dataclasses.replace(question, own=(own,))
-        return simple(question, self.plan)
+        """What simple models say of the test part."""
+        return ladder(self)
 
-    def _texts(self, rows: NDArray[np.int64]) -> list[str]:
+    def texts(self, rows: NDArray[np.int64]) -> list[str]:
         """Texts as they were read."""
         return [text_of(self._read(row)) for row in rows]
 
