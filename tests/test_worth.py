@@ -110,12 +110,16 @@ def stripes(count, seed=0):
     return (x + rng.integers(0, 60, x.shape)).astype(np.uint8), y
 
 
-def test_an_easy_set_for_a_network_is_a_gain_and_random_labels_are_nothing(tmp_path):
+def test_what_neighbours_tell_is_learned_and_random_labels_are_nothing(tmp_path):
     x, y = stripes(400)
     found = foveal.fit(x, y, epochs=12, out=tmp_path / "easy", changes=TINY).report
     assert found.test["accuracy"].value > 0.95
-    assert "It adds" in found.verdict
-    assert found.details["gain"]["low"] > 0.2
+    rungs = found.baselines
+    assert rungs["logistic_regression"] < 0.7
+    assert rungs["tiny_cnn"] > 0.9  # neighbours tell it
+    assert found.details["gain"]["over"] == "tiny_cnn"
+    assert "a tiny network of two convolutions" in found.verdict
+    assert found.details["gain"]["luck"]["low"] > 0.2
     assert found.details["gain"]["luck"]["over"] == "majority"
     chance = np.random.default_rng(1).integers(0, 2, 400)
     found = foveal.fit(x, chance, epochs=12, out=tmp_path / "chance", changes=TINY).report
