@@ -1,94 +1,69 @@
-"""odd_boxes: boxes that were dropped, renamed or invented come first, in every rank."""
+"""odd: a box far from its class is named; small, rare and varied classes are left in peace."""
 
 import numpy as np
 import pytest
 
-from foveal.metrics.detection import Found
-from foveal.metrics.odd_boxes import odd_boxes
-
-NAMES = ("cell", "plate")
+from foveal.datasets.annotations.odd import LEAST, odd
 
 
-def scenes(rank, count=80, seed=0):
-    """Three boxes each, far apart; answers near them with high scores, and some low ones."""
-    rng = np.random.default_rng(seed)
-    said, true = [], []
-    for _ in range(count):
-        low = np.arange(3)[:, None] * 40.0 + rng.uniform(0, 10, (3, rank))
-        boxes = np.concatenate([low, low + rng.uniform(15, 25, (3, rank))], 1)
-        labels = rng.integers(0, 2, 3)
-        wild = rng.uniform(130, 200, (2, rank))
-        guess = np.concatenate([boxes + rng.normal(0, 0.8, boxes.shape), np.tile(wild, 2)])
-        guess[3:, rank:] += 15
-        scores = np.concatenate([rng.uniform(0.6, 0.95, 3), rng.uniform(0.05, 0.4, 2)])
-        said.append(Found(guess, np.append(labels, rng.integers(0, 2, 2)), scores))
-        true.append(Found(boxes, labels, np.ones(3)))
-    return said, true
-
-
-def without(found, which):
-    kept = np.arange(len(found.labels)) != which
-    return Found(found.boxes[kept], found.labels[kept], found.scores[kept])
-
-
-def renamed(found, which):
-    labels = found.labels.copy()
-    labels[which] = 1 - labels[which]
-    return Found(found.boxes, labels, found.scores)
-
-
-def invented(found, rank):
-    box = np.full((1, 2 * rank), 300.0)
-    box[:, rank:] += 20
-    return Found(
-        np.concatenate([found.boxes, box]),
-        np.append(found.labels, 0),
-        np.ones(len(found.scores) + 1),
-    )
+def made(count=60, rank=2, spread=0.2, seed=0):
+    """One box per sample, about 40 cells wide, all of class 0."""
+    chance = np.random.default_rng(seed)
+    low = chance.uniform(0, 100, (count, rank))
+    sides = 40 * np.exp(chance.normal(0, spread, (count, rank)))
+    boxes = np.concatenate([np.zeros((count, 1)), low, low + sides], axis=1)
+    return [row[None] for row in boxes], [f"{i}.png" for i in range(count)]
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_planted_faults_come_first_and_say_what_is_wrong(rank):
-    said, true = scenes(rank)
-    true[5], true[17] = without(true[5], 1), renamed(true[17], 2)
-    true[40] = invented(true[40], rank)
-    found = odd_boxes(said, true, NAMES)
-    order = np.argsort([-doubt.score for doubt in found], kind="stable")
-    assert set(order[:3].tolist()) == {5, 17, 40}
-    assert all(found[i].suspect for i in (5, 17, 40))
-    assert found[5].given == ""
-    assert found[5].likely == NAMES[said[5].labels[1]]
-    assert "where no box is given" in found[5].why
-    place = said[5].boxes[1]
-    assert f"{place[0]:.0f} to {place[rank]:.0f}" in found[5].why
-    assert (found[17].given, found[17].likely) == (
-        NAMES[true[17].labels[2]],
-        NAMES[said[17].labels[2]],
-    )
-    assert found[40].given == "cell"
-    assert "not seen" in found[40].why
-    assert not any(found[i].suspect for i in range(80) if i not in (5, 17, 40))
-    assert all(0 <= doubt.score <= 1 for doubt in found)
+@pytest.mark.parametrize("factor", [0.01, 60])
+def test_a_box_of_absurd_size_is_named(rank, factor):
+    boxes, keys = made(rank=rank)
+    box = boxes[7][0]
+    box[1 + rank :] = box[1 : 1 + rank] + factor * 40
+    (told,) = odd(keys, boxes, ["cell"])
+    assert told.startswith("1 of 60 boxes are of another size or shape")
+    assert "7.png: cell of" in told
 
 
-def test_a_class_that_is_often_missed_is_not_blamed():
-    said, true = scenes(2)
-    rng = np.random.default_rng(3)
-    for i, one in enumerate(said):  # plates are seen in a third of the cases
-        kept = (one.labels == 0) | (rng.random(len(one.labels)) < 0.33)
-        said[i] = Found(one.boxes[kept], one.labels[kept], one.scores[kept])
-    true[9] = invented(true[9], 2)  # a cell that is not there
-    found = odd_boxes(said, true, NAMES)
-    assert max(range(80), key=lambda i: found[i].score) == 9
-    assert not any(doubt.suspect for i, doubt in enumerate(found) if i != 9)
+def test_a_sliver_is_named_by_its_shape():
+    boxes, keys = made()
+    boxes[3][0, 1:] = [0, 0, 400, 4]  # of the usual area
+    (told,) = odd(keys, boxes, ["cell"])
+    assert "3.png: cell of 400 x 4, mostly" in told
 
 
-def test_nothing_said_and_nothing_given():
-    empty = Found(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0))
-    said, true = scenes(2, 3)
-    assert odd_boxes([], [], NAMES) == []
-    assert odd_boxes([empty], [empty], NAMES)[0].score == 0
-    blind = odd_boxes([empty] * 3, true, NAMES)
-    assert all(doubt.score == 0 and not doubt.suspect for doubt in blind)
-    wild = odd_boxes(said, [empty] * 3, NAMES)  # no box is given anywhere: nothing can be told
-    assert all(doubt.score == 0 for doubt in wild)
+def test_plain_boxes_raise_no_doubt():
+    assert odd(*reversed(made()), ["cell"]) == []
+    assert odd(*reversed(made(spread=0.0)), ["cell"]) == []
+    assert odd(*reversed(made(2000, spread=0.7)), ["cell"]) == []
+
+
+def test_few_boxes_of_a_class_tell_no_custom():
+    boxes, keys = made(LEAST - 1)
+    boxes[0][0, 3:] = boxes[0][0, 1:3] + 4000
+    assert odd(keys, boxes, ["cell"]) == []
+    assert odd(["a"], [np.zeros((0, 5))], ["cell"]) == []
+    assert odd([], [], []) == []
+
+
+def test_each_class_has_a_custom_of_its_own():
+    small, keys = made(30)
+    large = [row * [0, 9, 9, 9, 9] + [1, 0, 0, 0, 0] for row in made(30, seed=1)[0]]
+    both = [np.concatenate(pair) for pair in zip(small, large, strict=True)]
+    assert odd(keys, both, ["cell", "clump"]) == []
+    both[4][0, 3:] = both[4][0, 1:3] + 4000
+    (told,) = odd(keys, both, ["cell", "clump"])
+    assert "1 of 60" in told
+    assert "4.png: cell of 4000 x 4000" in told
+
+
+def test_many_are_counted_and_three_shown():
+    boxes, keys = made(200)
+    for i in range(6):
+        boxes[i][0, 3:] = boxes[i][0, 1:3] + 9000 * (i + 1)
+    (told,) = odd(keys, boxes, ["cell"])
+    assert told.startswith("6 of 200 boxes")
+    assert told.count(".png") == 3
+    assert "5.png" in told  # the farthest comes first
+    assert ", ...)" in told

@@ -52,15 +52,20 @@ def small(gather: Gather, rows: Rows, batch: int = 1024) -> Features:
     if len(rows):
         batch = max(1, min(batch, TOGETHER // max(gather(rows[:1]).numel(), 1)))
     for start in range(0, len(rows), batch):
-        x = gather(rows[start : start + batch]).cpu().numpy().astype(np.float32)
-        # What lies behind a shorter sample is no number; here it counts as nothing.
-        np.nan_to_num(x, copy=False)
-        axes = x.ndim - 2
-        edge = max(1, int(CELLS ** (1 / max(axes, 1)) + 1e-9))
-        for axis in range(2, x.ndim):
-            x = shrink(x, axis, edge)
+        x = shrunk(gather(rows[start : start + batch]), CELLS)
         parts.append(x.reshape(len(x), -1))
     return np.concatenate(parts)
+
+
+def shrunk(values: Tensor, cells: int) -> NDArray[np.float32]:
+    """Samples ``(B, C, *S)`` with each axis averaged down so that about ``cells`` are left."""
+    x = values.cpu().numpy().astype(np.float32)
+    # What lies behind a shorter sample is no number; here it counts as nothing.
+    np.nan_to_num(x, copy=False)
+    edge = max(1, int(cells ** (1 / max(x.ndim - 2, 1)) + 1e-9))
+    for axis in range(2, x.ndim):
+        x = shrink(x, axis, edge)
+    return x
 
 
 def shrink(x: NDArray[np.float32], axis: int, cells: int) -> NDArray[np.float32]:

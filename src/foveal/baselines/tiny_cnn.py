@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..layers import AdaptivePool, BatchNorm, Convolution, Dense
 from . import Own, Rows
-from .cells import Gather, shrink
+from .cells import Gather, shrunk
 
 CELLS = 1024  # of a sample, at most about so many are looked at
 WIDTHS, POOLED = (8, 16), 4  # channels of both convolutions; cells along an axis that are left
@@ -126,9 +126,4 @@ def _said(
 
 
 def _cells(x: Tensor) -> Tensor:
-    """Each axis averaged down so that about `CELLS` are left; nothing behind shorter samples."""
-    values = np.nan_to_num(x.cpu().numpy().astype(np.float32))
-    edge = max(1, int(CELLS ** (1 / (values.ndim - 2)) + 1e-9))
-    for axis in range(2, values.ndim):
-        values = shrink(values, axis, edge)
-    return torch.from_numpy(np.ascontiguousarray(values))
+    return torch.from_numpy(np.ascontiguousarray(shrunk(x, CELLS)))

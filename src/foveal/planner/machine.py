@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from ..layers.memory import channels_last, kernels_channels_last
 
 CHANNELS, EDGE, KERNEL = 64, 28, 3
 WIDE, SMALL = 128, 8  # channels and edge of the layer that tells whether fewer products pay
+T = TypeVar("T")
 GAIN = 1.15  # at which they are taken
 CROWDED = 0.8  # of a core for each thread: with less, others are at work too
 PATIENCE = 0.5  # seconds after which nothing is repeated: a busy machine is not to be measured long
@@ -126,13 +128,18 @@ def _threads(device: str, batch: int) -> tuple[int, float | None]:
     rates, shares = {}, {}
     for threads in (1, most):
         torch.set_num_threads(threads)
-        began, used = time.perf_counter(), time.process_time()
-        rates[threads] = _rate(device, batch, False, True)
-        spent = time.process_time() - used
-        shares[threads] = spent / (threads * (time.perf_counter() - began))
+        rates[threads], got = cores_got(lambda: _rate(device, batch, False, True))
+        shares[threads] = got / threads
     alone = min(shares.values()) > CROWDED
     best = most if alone and rates[most] > rates[1] else 1
     return best, rates[best]
+
+
+def cores_got(work: Callable[[], T]) -> tuple[T, float]:
+    """What ``work`` gives, and how many cores this process had meanwhile."""
+    began, used = time.perf_counter(), time.process_time()
+    found = work()
+    return found, (time.process_time() - used) / (time.perf_counter() - began)
 
 
 def pick_device(device: str = "auto") -> str:

@@ -17,7 +17,7 @@ from ..datasets.truths import truth_of
 from ..memory import ran_out
 from ..networks.ensemble import Ensemble, each
 from ..plan import Plan, replace_part
-from ..planner.machine import CROWDED
+from ..planner.machine import CROWDED, cores_got
 from ..planner.task import task_named
 
 if TYPE_CHECKING:
@@ -37,17 +37,13 @@ def paced(
     232 ms on two threads and 129 to 160 on one (alone 50 and 90).
     """
     threads, why = plan.fit.threads, plan.why.get("fit.threads", "")
-    began, used = time.perf_counter(), time.process_time()
-    step, forward = step_seconds(network, plan, batches)
-    share = (time.process_time() - used) / (time.perf_counter() - began)
+    (step, forward), share = cores_got(partial(step_seconds, network, plan, batches))
     if plan.fit.device != "cpu" or share > CROWDED * threads:
         return plan, step, forward, 1.0
     if threads < 2:
         return plan, step, forward, min(SLOWEST, 1 / max(share, 1e-3))
     torch.set_num_threads(1)
-    began, used = time.perf_counter(), time.process_time()
-    alone, answer = step_seconds(network, plan, batches)
-    share = (time.process_time() - used) / (time.perf_counter() - began)
+    (alone, answer), share = cores_got(partial(step_seconds, network, plan, batches))
     slow = min(SLOWEST, 1 / max(share, 1e-3))
     if alone > step or why.startswith("set by you"):
         torch.set_num_threads(threads)

@@ -15,6 +15,11 @@ FIRST = 2.0  # seconds of reading before anything is foretold
 SLACK, SLACK_SHARE = 5.0, 0.05  # a command may end so much after its budget, the larger of both
 
 
+def latest(budget: float) -> float:
+    """Seconds after its start by which a command must have ended."""
+    return budget + max(SLACK, SLACK_SHARE * budget)
+
+
 class Patience(Progress):
     """Shows what ``progress`` shows, and ends a reading that cannot be done in time.
 
@@ -52,7 +57,7 @@ class Patience(Progress):
         if spent < FIRST or not 0 < part < 1:
             return
         whole = began - self.started + spent / part
-        if whole <= self.budget + max(SLACK, SLACK_SHARE * self.budget):
+        if whole <= latest(self.budget):
             return
         raise PlanError(
             f"a budget of {spoken(self.budget)} cannot hold this: {title} {total:,} samples alone "

@@ -19,7 +19,7 @@ from ..planner.task import task_named
 from ..tasks import Task
 from .first_weights import new_network
 from .pace import paced
-from .patience import SLACK, SLACK_SHARE
+from .patience import latest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 
 LEAST_STEPS = 10  # or a pass, where that is less: fewer are no training
 MOST_MEMBERS = 5  # more add little
-LAST = (
-    3.5  # seconds for intervals, the page and the way out (Zen 3: 4.4 with what baselines import)
-)
+LAST = 3.5  # seconds for intervals, the page and what baselines import (Zen 3: 4.4 with the exit)
 
 
 def task_of(plan: Plan) -> Task:
@@ -126,7 +124,7 @@ def check_room(budget: float | None, left: float, training: float, judging: floa
 
     Args (seconds): left of the budget; what the least training takes, and judging.
     """
-    if budget is None or training + judging <= left + max(SLACK, SLACK_SHARE * budget):
+    if budget is None or training + judging <= left + latest(budget) - budget:
         return
     needed = ceil(1.1 * (budget - left + training + judging))
     raise PlanError(
