@@ -26,7 +26,7 @@ from roads import PEAK, TINY, command, edits, shades, strict
 FOLDERS = ("pngsuite", "png_fuzz", "generated/images", "generated/arrays", "generated/models")
 ALONE = ("generated/archives", *FOLDERS[3:], "generated/tables", "generated/volumes")
 ENDINGS = (".png", ".jpg", ".tif", ".gif", ".bmp", ".webp")
-SECONDS = 10  # no file may keep a command busy for longer
+SECONDS = 60  # more is a hang; benchmarks/hostile.py asks for 10 with nothing beside it
 MEGABYTES = 1200  # resident, with torch
 EACH = 20  # good pictures per class: one bad file among them is forgiven
 
@@ -279,7 +279,7 @@ class TestTheCommand:
     def test_every_file_as_a_set(self, shared, tmp_path, verb):
         for folder in ALONE:
             for path in sorted((shared / "hostile" / folder).iterdir()):
-                done = command(verb, path, "--json", cwd=tmp_path, code=1, limit=SECONDS + 10)
+                done = command(verb, path, "--json", cwd=tmp_path, code=1, limit=SECONDS)
                 assert done.stdout == ""
                 assert path.name in done.stderr
 

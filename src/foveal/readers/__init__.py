@@ -42,11 +42,19 @@ def _by_suffix() -> dict[str, Reader]:
     return {suffix: reader for reader in readers().values() for suffix in reader.suffixes}
 
 
+@functools.cache
+def _lengths() -> tuple[int, ...]:
+    """How long suffixes are, the longest first."""
+    return tuple(sorted({len(suffix) for suffix in _by_suffix()}, reverse=True))
+
+
 def reader_for(name: str) -> Reader | None:
     """The reader whose suffix ``name`` wears, or None. Case does not count."""
     known, low = _by_suffix(), name.lower()
-    simple = known.get("." + low.rpartition(".")[2]) if "." in low else None
-    return simple or next((known[s] for s in known if low.endswith(s)), None)
+    for length in _lengths():  # a few look-ups: a zip may hold a million names
+        if (reader := known.get(low[-length:])) is not None:
+            return reader
+    return None
 
 
 def read(content: bytes, key: str, *, moving: bool = False) -> Sample:
