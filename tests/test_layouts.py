@@ -93,6 +93,19 @@ def test_the_same_inside_a_zip(pets, tmp_path, prefix):
     np.testing.assert_array_equal(listing.read(4).x, find_listing(pets).read(4).x)
 
 
+def test_a_folder_that_holds_nothing_but_a_zip_of_the_data(pets, tmp_path):
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    (downloads / "README.md").write_text("where it came from")
+    zipped(pets, downloads / "Pets.ZIP")
+    listing = find_listing(downloads)
+    assert listing.path == str(downloads / "Pets.ZIP")
+    assert named(listing) == named(find_listing(pets))
+    zipped(pets, downloads / "more.zip")
+    with pytest.raises(DataError, match="no known data set: 3 files"):
+        find_listing(downloads)
+
+
 @pytest.mark.parametrize("middle", ["val", "valid", "Validation", "dev"])
 def test_folders_of_parts(tmp_path, middle):
     for part, count in (("train", 3), (middle, 2), ("test", 1)):

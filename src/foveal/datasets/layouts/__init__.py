@@ -15,7 +15,7 @@ from ...errors import DataError
 from ...readers.text import is_text
 from ..joined import joined
 from ..listing import Listing, check_classes
-from ..source import Source, open_source
+from ..source import FolderSource, Source, open_source
 from ._memory import from_arrays
 
 __all__ = ["Layout", "Place", "find_listing", "from_arrays"]
@@ -84,11 +84,21 @@ def _one(path: Path, target: Sequence[str], group: str = "") -> Listing:
     for layout in _layouts():
         if layout.fits(place):
             return layout.listing(place)
+    if (archive := _only_archive(place)) is not None:
+        return _one(archive, target, group)
     raise DataError(
         f"no known data set: {_seen(place)}",
         where=str(path),
         mend="arrange it as one of: " + "; ".join(layout.says for layout in _layouts()),
     )
+
+
+def _only_archive(place: Place) -> Path | None:
+    """The one zip of a folder that holds no data but it; what was downloaded often lies so."""
+    if not isinstance(place.source, FolderSource):
+        return None
+    zips = [n for n in place.source.names if n.lower().endswith(".zip") and "/" not in n]
+    return place.path / zips[0] if len(zips) == 1 else None
 
 
 def _reads_as_text(path: Path) -> bool:
