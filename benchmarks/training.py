@@ -72,6 +72,8 @@ def main() -> None:
             if answer := call(entry, given):
                 entry.said.append(answer)
                 tell(f"round {turn + 1}: {entry.name} {answer['rate']:.0f} images/s")
+            elif entry is entries[0]:
+                sys.exit("without Foveal there is nothing to compare")
     shares = call(Contestant("profile", "foveal_loop.py", words=("--profile",)), given)
     show([entry for entry in entries if entry.said], bound, shares, given)
 

@@ -114,7 +114,7 @@ def steps(network: Network, plan: Plan, batches: Batches, count: int) -> float:
             TASK,
             batches,
             augment,
-            lambda network: {TASK.best: 0.0},
+            lambda network: {TASK.judging.best: 0.0},
             replace_part(plan, "fit", steps=count),
             Path(run),
         ).samples_per_second

@@ -4,9 +4,8 @@ import ctypes
 import sys
 
 # Parameter numbers of mallopt(3) in glibc's malloc.h; they are part of its binary interface.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _NEVER_TRIM = 2**31 - 1
-_MMAP_FROM = 2**30
 
 
 def keep_freed() -> bool:
@@ -26,9 +25,9 @@ def keep_freed() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
         return False
-    # Older glibc refuses a threshold above 32 MB; then no block at all is mapped on its own.
-    kept = mallopt(_MMAP_THRESHOLD, _MMAP_FROM) or mallopt(_MMAP_MAX, 0)
-    return bool(kept and mallopt(_TRIM_THRESHOLD, _NEVER_TRIM))
+    # No block is mapped on its own. A threshold is not enough: older glibc refuses one above
+    # 32 MB, and blocks over 64 MB of any thread but the first are mapped whatever it says.
+    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _NEVER_TRIM))
 
 
 def ran_out(error: BaseException) -> bool:
