@@ -175,9 +175,23 @@ def test_the_report_tells_what_became_of_the_promise():
     report = report_of(("cat", "dog", "newt"), answers=worse, calibration=calibration)
     assert [d for d in report.doubts if "the test part is not like the validation part" in d]
     assert report.calibration["sets"] == calibration["sets"]
+    assert report.calibration["fitted_on"] == 600
     html = page(report, card_of(("cat", "dog", "newt")), fitted, classify.TASK)
     assert "When one class is not sure enough" in html
     assert "cannot be told from this data" in html
+
+
+def test_sets_are_doubted_no_oftener_than_luck_allows():
+    """Limits come from a sample too: few held back, many judged, all of one kind."""
+    doubted = 0
+    for draw in range(100):
+        few = answers_of(("cat", "dog", "newt"), each=50, strength=1.5, seed=2 * draw)
+        many = answers_of(("cat", "dog", "newt"), each=2000, strength=1.5, seed=2 * draw + 1)
+        found = _classify_sets.judge(
+            softmax(many.raw), many.target, ("cat", "dog", "newt"), _fitted(few)
+        )
+        doubted += bool(_classify_sets.doubts(found))
+    assert doubted <= 12  # four coverages are looked at; without the first part's luck 39
 
 
 def _fitted(answers):

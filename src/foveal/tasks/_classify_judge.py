@@ -70,7 +70,7 @@ def judge(
         "ece": calibration_error(probabilities.max(1), right),
         "ece_uncalibrated": calibration_error(before.max(1), right),
         "temperature": temperature,
-        **{key: calibration[key] for key in ("sets", "floor", "kept") if key in calibration},
+        **{key: calibration[key] for key in sets.FITTED if key in calibration},
     }
     details = _details(plan, test, probabilities)
     details |= sets.judge(probabilities, test.target, plan.classes, calibration)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,13 @@ from ..drawing.markup import between, name, section, table
 from ..drawing.words import count, of_hundred, percent, plain
 from ..errors import RunError
 from ..metrics import conformal
-from ..metrics.intervals import wilson
+from ..metrics.intervals import Z, wilson
 from ..report import Report, Score
 from . import Asked, Calibration
 
 SHOWN = (0.8, 0.9, 0.95, 0.99)  # coverages that are judged on the test part
 UNKNOWN = "unknown"
+FITTED = ("sets", "floor", "kept", "fitted_on")  # what `fit` gives and a model keeps
 
 
 def fit(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def fit(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[s
         "sets": conformal.fit_sets(probabilities, labels).to_dict(),
         "floor": conformal.fit_floor(probabilities.max(1)) if len(labels) else None,
         "kept": conformal.KEPT,
+        "fitted_on": len(labels),
     }
 
 
@@ -45,7 +48,8 @@ def judge(
         least = found["least"]
         if least is not None:
             found["least"] = {**least, "class": classes[least["class"]]}
-        rows.append({"coverage": coverage, **found})
+        luck = _luck(coverage, len(labels), calibration.get("fitted_on"))
+        rows.append({"coverage": coverage, "luck": luck, **found})
     floor, unknown = calibration.get("floor"), {}
     if floor is not None:
         kept = probabilities.max(1) >= floor
@@ -58,6 +62,16 @@ def judge(
     return {"sets": rows, "unknown": unknown}
 
 
+def _luck(coverage: float, judged: int, fitted: int | None) -> float:
+    """How far luck alone may take a share from ``coverage``, in 95 of 100 cases.
+
+    Both parts are samples: the limits are as uncertain as the share. Models that do not say on
+    how many samples theirs were fitted are judged as if that were on endlessly many.
+    """
+    samples = 1 / judged + (1 / fitted if fitted else 0.0)
+    return Z * math.sqrt(coverage * (1 - coverage) * samples)
+
+
 def _share(true: NDArray[np.bool_]) -> dict[str, float]:
     score = wilson(int(true.sum()), len(true))
     return {"value": score.value, "low": score.low, "high": score.high}
@@ -67,7 +81,7 @@ def doubts(details: Mapping[str, Any]) -> list[str]:
     """Where sets held the truth less often than was asked for, by more than luck."""
     for row in details["sets"]:
         score = Score(**row["covered"])
-        if score.high < row["coverage"]:
+        if max(score.high, score.value + row["luck"]) < row["coverage"]:
             return [
                 f"sets that should hold the truth in {percent(row['coverage'], 0)} of 100 cases "
                 f"held it in {of_hundred(score)}: the test part is not like the validation part"
