@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from foveal.metrics import classes as metrics
 from foveal.metrics.calibration import softmax
-from foveal.metrics.intervals import mean_of_shares, paired, percentile, resamples, wilson
+from foveal.metrics.intervals import (
+    mean_of_shares,
+    of_positive,
+    of_share,
+    paired,
+    percentile,
+    resamples,
+    widening,
+    wilson,
+)
 
 
 def holds(score, truth):
@@ -76,6 +85,41 @@ def test_bootstrap_covers():
     for name in ("f1_macro", "auroc", "log_loss"):
         covered = np.mean([holds(scores[name], truth[name].value) for scores in drawn])
         assert 0.89 < covered < 0.99, name
+
+
+def test_few_rows_of_many_classes_are_covered_too():
+    """Ten rows a class: they vary less among themselves than the world does, and lean to a side."""
+
+    def draw(seed, count):
+        generator = np.random.default_rng(seed)
+        logits = 2.5 * generator.normal(size=(count, 10))
+        labels = (logits + generator.gumbel(size=logits.shape)).argmax(1)  # calibrated: no error
+        return softmax(logits), labels
+
+    truth = {name: score.value for name, score in metrics.judge(*draw(1, 60_000)).items()}
+    truth["ece"] = 0.0
+    drawn = [metrics.judge(*draw(seed, 100), replicates=200) for seed in range(2, 302)]
+    covered = {n: np.mean([s[n].low <= t <= s[n].high for s in drawn]) for n, t in truth.items()}
+    assert all(0.9 <= share <= 1.0 for share in covered.values()), covered
+    without = np.mean([s["accuracy"].low <= truth["accuracy"] - 0.3 for s in drawn])
+    assert without < 0.05
+
+
+def test_widening_counts_what_classes_lack():
+    assert widening(np.array([10, 10, 0])) == pytest.approx((10 / 9) ** 0.5)
+    assert widening(np.array([1, 1])) == pytest.approx(2**0.5)
+    assert 1 < widening(np.array([10_000])) < 1.0001
+    spread = percentile(0.0, np.array([-1.0, 1.0]), wide=2.0)
+    assert (spread.low, spread.high) == pytest.approx((-1.9, 1.9))
+
+
+@pytest.mark.parametrize("value", [0.01, 0.5, 0.99])
+def test_bent_intervals_stay_inside_and_are_straight_where_rows_abound(value):
+    share, positive = of_share(value, value * (1 - value)), of_positive(value, 0.2)
+    assert 0 < share.low < value < share.high < 1
+    assert 0 < positive.low < value < positive.high
+    for sure in (of_share(value, 1e-6), of_positive(value, 1e-6)):
+        assert (sure.low, sure.high) == pytest.approx((value - 1.96e-6, value + 1.96e-6), abs=1e-8)
 
 
 def test_resamples_keep_every_class_and_every_count():

@@ -143,7 +143,8 @@ def test_the_linearised_auroc_agrees_with_a_full_bootstrap():
         )
         drawn.append(np.mean(metrics.aurocs(probabilities[rows], labels[rows])[0]))
     low, high = np.quantile(drawn, (0.025, 0.975))
-    assert (got.low, got.high) == pytest.approx((low, high), abs=0.006)
+    assert got.high - got.low == pytest.approx(high - low, rel=0.15)
+    assert (got.low, got.high) == pytest.approx((low, high), abs=0.01)  # bent by the log odds
 
 
 def test_f1_of_many_small_classes_is_not_dragged_down_by_the_resampling():

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..report import Score
-from .calibration import bins_of, calibration_error
-from .intervals import mean_of_shares, percentile, resamples, wilson
+from .calibration import bins_of, calibration_error, noise_floor
+from .intervals import (
+    mean_of_shares,
+    of_positive,
+    of_share,
+    percentile,
+    resamples,
+    widening,
+    wilson,
+)
 
 TINY = 1e-15  # the least probability a logarithm is taken of
 Matrix = NDArray[np.int64]
@@ -122,20 +131,19 @@ def judge(
     drawn = _bootstrap(labels, said, losses, top, influence, matrix, replicates, seed)
     balanced = balanced_accuracy(matrix)
     # A resample of few rows per class always looks worse than the rows it came from.
-    macro = _inside(percentile(f1_macro(matrix), drawn["f1_macro"], centred=True))
+    wide = widening(matrix.sum(1))
+    macro = _inside(percentile(f1_macro(matrix), drawn["f1_macro"], centred=True, wide=wide))
     if macro.value in (0.0, 1.0):  # all went one way, so no resample can show another
         macro = balanced
     found = {
         "accuracy": accuracy(labels, said),
         "balanced_accuracy": balanced,
         "f1_macro": macro,
-        "log_loss": percentile(float(losses.mean()), drawn["log_loss"]),
-        "ece": _inside(
-            percentile(calibration_error(top, said == labels), drawn["ece"], centred=True)
-        ),
+        "log_loss": _log_loss(float(losses.mean()), drawn["log_loss"], wide),
+        "ece": _ece(calibration_error(top, said == labels), drawn["ece"], top, seed),
     }
     if area is not None:
-        found["auroc"] = _auroc(area, areas, area + drawn["auroc"], matrix.sum(1))
+        found["auroc"] = _auroc(area, areas, wide * float(drawn["auroc"].std()), matrix.sum(1))
     order = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece")
     return {name: found[name] for name in order if name in found}
 
@@ -175,13 +183,23 @@ def _bootstrap(
     }
 
 
+def _log_loss(value: float, drawn: NDArray[np.float64], wide: float) -> Score:
+    return of_positive(value, wide * float(drawn.std())) if value > 0 else percentile(value, drawn)
+
+
+def _ece(value: float, drawn: NDArray[np.float64], top: NDArray[np.float64], seed: int) -> Score:
+    """The lower end without what luck alone shows on so few rows, which every error holds."""
+    score, luck = percentile(value, drawn, centred=True), noise_floor(top, seed=seed)
+    low = sqrt(max(max(score.low, 0.0) ** 2 - luck**2, 0.0))
+    return Score(value, min(value, low), min(1.0, score.high))
+
+
 def _auroc(
-    area: float, areas: NDArray[np.float64], drawn: NDArray[np.float64], counts: NDArray[np.int64]
+    area: float, areas: NDArray[np.float64], error: float, counts: NDArray[np.int64]
 ) -> Score:
     """The interval never narrower than what a perfect order of so few rows could prove."""
-    score = percentile(area, np.clip(drawn, 0.0, 1.0))
     if 0.0 < area < 1.0:
-        return score
+        return of_share(area, error)
     fewer = np.minimum(counts, counts.sum() - counts)[np.isfinite(areas)]
     return mean_of_shares(fewer * round(area), fewer)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import sqrt
+from math import exp, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,14 +75,48 @@ def resamples(
         yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(float)
 
 
-def percentile(value: float, replicates: NDArray[np.float64], *, centred: bool = False) -> Score:
+def widening(counts: NDArray[np.int64]) -> float:
+    """By how much resamples of classes of ``counts`` rows spread too little: at most the root of 2.
+
+    Rows drawn from n rows vary by (n - 1) / n of what n rows of the world would. A class of one
+    row does not vary at all; it counts like one of two.
+    Source: Rao and Wu, "Resampling Inference With Complex Survey Data", 1988, who widen the
+        weights of each class; here all alike, so that no weight falls below 0.
+    """
+    rows = counts[counts > 0].astype(float)
+    return sqrt(float((rows * rows / np.maximum(rows - 1, rows / 2)).sum() / rows.sum()))
+
+
+def of_share(value: float, error: float) -> Score:
+    """A figure between 0 and 1 with its standard error, which is carried to its log odds.
+
+    Near 1 a figure of few rows is more easily far too high than far too low, and never above 1.
+    Source: Pepe, "The Statistical Evaluation of Medical Tests", 2003, section 5.2.
+    """
+    half, odds = Z * error / (value * (1 - value)), log(value / (1 - value))
+    low, high = (1 / (1 + exp(-at)) for at in (odds - half, odds + half))
+    return Score(value, min(value, low), max(value, high))
+
+
+def of_positive(value: float, error: float) -> Score:
+    """A figure above 0 that may be of any size, its standard error carried to its logarithm."""
+    factor = exp(Z * error / value)
+    return Score(value, value / factor, value * factor)
+
+
+def percentile(
+    value: float, replicates: NDArray[np.float64], *, centred: bool = False, wide: float = 1.0
+) -> Score:
     """``value`` with the middle 95 % of its ``replicates``.
 
     ``centred`` moves the replicates so that their mean is ``value``: needed for figures such as
-    the calibration error, which every resample makes larger.
+    the calibration error, which every resample makes larger. ``wide``: see `widening`.
     """
+    middle = replicates.mean()
+    if wide != 1.0:
+        replicates = middle + (replicates - middle) * wide
     if centred:
-        replicates = replicates + (value - replicates.mean())
+        replicates = replicates + (value - middle)
     low, high = np.quantile(replicates, (0.025, 0.975))
     return Score(value, min(value, float(low)), max(value, float(high)))
 
