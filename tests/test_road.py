@@ -111,7 +111,7 @@ class TestReport:
         for score in found["test"].values():
             assert score.keys() == {"value", "low", "high"}
             assert score["low"] <= score["value"] <= score["high"]
-        fitted = {"ece", "ece_uncalibrated", "temperature", "sets", "floor", "kept"}
+        fitted = {"ece", "ece_uncalibrated", "temperature", "sets", "floor", "kept", "fitted_on"}
         assert found["calibration"].keys() == fitted
         wanted = {
             *("seconds", "samples_per_second", "peak_memory_mb", "macs_per_sample"),

@@ -276,7 +276,7 @@ class TestDeadline:
         took = time.monotonic() - command.began
         assert code == 0, told
         cost = json.loads((run / "report.json").read_text())["cost"]
-        assert 6 < took < 24
+        assert 2 < took < 24  # less than the budget where the longest useful training is over
         assert cost["seconds"] <= took + 0.1
 
     def test_the_process_began_before_its_imports(self):
