@@ -130,7 +130,7 @@ def test_two_thousand_clips_train_in_two_gigabytes(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     train, megabytes = map(int, done.stdout.split())
-    assert train >= 1500
+    assert train == 1560
     assert megabytes < 2048
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from .intervals import wilson
 
@@ -39,6 +38,8 @@ def fit_temperature(logits: NDArray[np.floating[Any]], labels: NDArray[np.int64]
     """
     if not len(labels) or logits.shape[1] < 2:
         return 1.0
+    from scipy.optimize import minimize_scalar
+
     values = logits.astype(np.float64)
     values -= values.max(1, keepdims=True)
     rows, first = np.arange(len(values)), values.argmax(1)
@@ -87,7 +88,13 @@ def calibration_error(
     """
     if not len(confidence):
         return 0.0
-    gaps = np.bincount(bins_of(confidence, bins), weights=right - confidence)
+    return _gap(bins_of(confidence, bins), confidence, right)
+
+
+def _gap(
+    where: NDArray[np.int64], confidence: NDArray[np.float64], right: NDArray[np.bool_]
+) -> float:
+    gaps = np.bincount(where, weights=right - confidence)
     return float(np.abs(gaps).sum() / len(confidence))
 
 
@@ -96,9 +103,8 @@ def noise_floor(confidence: NDArray[np.float64], *, draws: int = 50, seed: int =
     if not len(confidence):
         return 0.0
     generator, where = np.random.default_rng(seed), bins_of(confidence)
-    luck = [generator.random(len(confidence)) < confidence for _ in range(draws)]
-    gaps = [np.abs(np.bincount(where, weights=right - confidence)).sum() for right in luck]
-    return float(np.mean(gaps) / len(confidence))
+    luck = (generator.random(len(confidence)) < confidence for _ in range(draws))
+    return float(np.mean([_gap(where, confidence, right) for right in luck]))
 
 
 def reliability(
