@@ -19,10 +19,10 @@ SIZE, CLASSES = (48, 64), ("dark", "light")
 COUNT, TESTED = 30, 8
 
 
-def scenes() -> list[tuple[np.ndarray, Noted]]:
+def scenes(count: int = COUNT) -> list[tuple[np.ndarray, Noted]]:
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(COUNT):
+    for _ in range(count):
         pixels = rng.normal(120, 6, (*SIZE, 3))
         names, rows = [], []
         for side in (0, 1):  # one thing in either half at most, so that none hides another
