@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from foveal.metrics import classes as metrics
 from foveal.metrics.calibration import softmax
 from foveal.metrics.intervals import (
+    freedom_of,
     mean_of_shares,
     of_positive,
     of_share,
     paired,
     percentile,
     resamples,
+    student,
     widening,
     wilson,
 )
@@ -103,6 +105,31 @@ def test_few_rows_of_many_classes_are_covered_too():
     assert all(0.9 <= share <= 1.0 for share in covered.values()), covered
     without = np.mean([s["accuracy"].low <= truth["accuracy"] - 0.3 for s in drawn])
     assert without < 0.05
+
+
+def test_means_of_long_tails_are_covered():
+    """As losses of a sure network: a tenth of the values is most of the mean."""
+    generator, groups = np.random.default_rng(0), np.repeat(np.arange(10), 10)
+    held = {"as normal": [], "as long": []}
+    for losses in generator.lognormal(sigma=1.5, size=(1500, 100)):
+        error = float(losses.std(ddof=1)) / 10
+        for name, freedom in (("as normal", np.inf), ("as long", freedom_of(losses, groups))):
+            score = of_positive(float(losses.mean()), error, freedom)
+            held[name].append(holds(score, float(np.exp(1.5**2 / 2))))
+    assert np.mean(held["as long"]) > 0.9
+    assert np.mean(held["as long"]) > np.mean(held["as normal"]) + 0.01
+
+
+def test_freedom_is_that_of_normal_values_and_less_where_few_tell_the_spread():
+    generator = np.random.default_rng(0)
+    groups = np.arange(20_000) % 4
+    normal = generator.normal(size=20_000) + 10 * groups  # between the groups does not count
+    assert freedom_of(normal, groups) == pytest.approx(20_000, rel=0.1)
+    assert freedom_of(generator.exponential(size=20_000), groups) == pytest.approx(5_000, rel=0.2)
+    assert freedom_of(np.ones(5), np.zeros(5, int)) == np.inf
+    assert freedom_of(np.array([0.0, 1.0]), np.zeros(2, int)) == 2.0
+    assert student(np.inf) == pytest.approx(1.959964)
+    assert student(4) == pytest.approx(2.776445)  # Student 1908
 
 
 def test_widening_counts_what_classes_lack():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..report import Score
 from .calibration import bins_of, calibration_error, noise_floor
 from .intervals import (
+    freedom_of,
     mean_of_shares,
     of_positive,
     of_share,
@@ -139,7 +140,7 @@ def judge(
         "accuracy": accuracy(labels, said),
         "balanced_accuracy": balanced,
         "f1_macro": macro,
-        "log_loss": _log_loss(float(losses.mean()), drawn["log_loss"], wide),
+        "log_loss": _log_loss(losses, labels, wide * float(drawn["log_loss"].std())),
         "ece": _ece(calibration_error(top, said == labels), drawn["ece"], top, seed),
     }
     if area is not None:
@@ -183,8 +184,11 @@ def _bootstrap(
     }
 
 
-def _log_loss(value: float, drawn: NDArray[np.float64], wide: float) -> Score:
-    return of_positive(value, wide * float(drawn.std())) if value > 0 else percentile(value, drawn)
+def _log_loss(losses: NDArray[np.float64], labels: NDArray[np.int64], error: float) -> Score:
+    value = float(losses.mean())
+    if value <= 0:
+        return Score(value, value, value)
+    return of_positive(value, error, freedom_of(losses, labels))
 
 
 def _ece(value: float, drawn: NDArray[np.float64], top: NDArray[np.float64], seed: int) -> Score:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp, log, sqrt
+from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,9 +98,12 @@ def of_share(value: float, error: float) -> Score:
     return Score(value, min(value, low), max(value, high))
 
 
-def of_positive(value: float, error: float) -> Score:
-    """A figure above 0 that may be of any size, its standard error carried to its logarithm."""
-    factor = exp(Z * error / value)
+def of_positive(value: float, error: float, freedom: float = inf) -> Score:
+    """A figure above 0 that may be of any size, its standard error carried to its logarithm.
+
+    freedom: how many values the error is told from, less one; see `freedom_of`.
+    """
+    factor = exp(student(freedom) * error / value)
     return Score(value, value / factor, value * factor)
 
 
@@ -139,15 +142,31 @@ def paired(
     return percentile((won - lost) / count, (drawn[:, 0] - drawn[:, 1]) / count)
 
 
-def student(freedom: int) -> float:
+def student(freedom: float) -> float:
     """By how many standard errors, told from few values, 95 of 100 lie from the truth at most.
 
     freedom: values less what was fitted to them. Source: Student, "The Probable Error of a Mean",
         1908.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.975, freedom))
+    return float(stdtrit(freedom, 0.975)) if isfinite(freedom) else Z
+
+
+def freedom_of(values: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
+    """As how many normal values the spread of ``values`` (N,) within its groups is told from.
+
+    Of values with a long tail, such as losses, a few tell nearly all of the spread; most samples
+    hold too few of them, and their intervals are too narrow.
+    Source: the variance of a variance, as in Mood, Graybill and Boes, "Introduction to the Theory
+        of Statistics", 1974, section VI.2; as degrees of freedom after Satterthwaite, 1946.
+    """
+    place = np.unique(groups, return_inverse=True)[1]
+    off = values - (np.bincount(place, values) / np.bincount(place))[place]
+    spread = float(np.square(off).mean())
+    if spread == 0.0:
+        return inf
+    return max(2.0, 2 * len(values) / max(float((off**4).mean()) / spread**2 - 1, 2.0))
 
 
 def paired_mean(gap: NDArray[np.float64], *, replicates: int = 2000, seed: int = 0) -> Score:
