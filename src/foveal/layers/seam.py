@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import PlanError
 from . import axes
+from .adam import Adam
 from .symmetry.group import Symmetry, symmetry_of
 
 PROFILES = 6  # what is known of each place, see `Seam._profiles`
@@ -131,18 +132,15 @@ class Seam(nn.Module):
         weights.append(torch.zeros_like(self.offsets[number]))
         for weight in weights:
             weight.requires_grad_()
-        optimiser = torch.optim.Adam(weights, RATE)
+        adam = Adam(weights)
         for step in range(STEPS):
-            optimiser.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
             loss = torch.zeros(())
             for ring in rings:
                 rows = torch.randint(len(ring), (TOGETHER,))
                 scores = _scored(ring[rows], *weights, mirrored=mirrored)
                 target = torch.zeros(TOGETHER, dtype=torch.long, device=scores.device)
                 loss = loss + F.cross_entropy(scores, target)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            adam.step(torch.autograd.grad(loss, weights), RATE * (1 - step / STEPS))
         with torch.no_grad():
             kept = (self.first, self.second, self.third, self.offsets)
             for buffer, weight in zip(kept, weights, strict=True):
