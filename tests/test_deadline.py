@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveal.errors import PlanError
-from foveal.training.deadline import Deadline, Pace
+from foveal.training.deadline import SLOWEST, Deadline, Pace
 from foveal.verbs.prepare_run import check_room
 from toy import Toy, plan, train
 
@@ -20,7 +20,9 @@ class Clock:
         return self.now
 
 
-def run_against_the_clock(tmp_path, step_seconds, *, budget, steps, validation=0.0, most=None):
+def run_against_the_clock(
+    tmp_path, step_seconds, *, budget, steps, validation=0.0, most=None, reserve=0.0
+):
     """A real training whose step number n takes ``step_seconds(n)`` on the fake clock."""
     clock, made = Clock(), [0]
 
@@ -32,7 +34,7 @@ def run_against_the_clock(tmp_path, step_seconds, *, budget, steps, validation=0
     def validated():
         clock.now += validation
 
-    deadline = Deadline(budget, most=most, clock=clock)
+    deadline = Deadline(budget, most=most, reserve=reserve, clock=clock)
     _, history = train(
         tmp_path, plan(steps=steps), toy=Toy(tick), deadline=deadline, on_validate=validated
     )
@@ -67,6 +69,40 @@ def test_a_machine_that_slows_down_makes_fewer_steps(tmp_path):
     assert changes
     assert all(row["after"] != row["before"] for row in changes)
     assert history.of("validation")[-1]["rate"] < 0.05
+
+
+def test_a_machine_that_slows_down_leaves_more_for_what_follows(tmp_path):
+    """A reserve of 4 s takes 8 s on a machine at half its speed, so training ends 8 s early."""
+    took, _ = run_against_the_clock(
+        tmp_path, lambda n: 0.1 if n < 60 else 0.2, budget=24, steps=200, reserve=4
+    )
+    assert took == pytest.approx(16, abs=0.5)
+
+
+def test_a_machine_that_recovers_gets_its_reserve_back(tmp_path):
+    took, _ = run_against_the_clock(
+        tmp_path, lambda n: 0.2 if 40 <= n < 60 else 0.1, budget=24, steps=200, reserve=4
+    )
+    assert took == pytest.approx(20, abs=0.5)
+
+
+def test_slowness_is_carried_from_coarse_steps_to_full_ones():
+    pace = Pace(share=0.25)
+    for _ in range(10):
+        pace.note(0.1, coarse=True)
+    assert pace.slowness == 1.0
+    for _ in range(80):
+        pace.note(0.2, coarse=True)
+    assert pace.slowness == pytest.approx(2.0, rel=0.02)
+    for _ in range(80):
+        pace.note(0.8, coarse=False)
+    assert pace.slowness == pytest.approx(2.0, rel=0.02)
+    for _ in range(200):
+        pace.note(0.4, coarse=False)
+    assert pace.slowness == 1.0
+    for _ in range(200):
+        pace.note(40.0, coarse=False)
+    assert pace.slowness == pytest.approx(SLOWEST)
 
 
 def test_a_machine_that_speeds_up_makes_more_steps(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from foveal.progress import Progress
 from foveal.training.averaging import Average
 from foveal.training.checkpoint import load
 from foveal.training.deadline import Deadline
+from foveal.training.journey import LAST
 from foveal.training.loop import _mix
 from toy import TASK, Net, Toy, fit, plan, poisoned, shifted, train, weights
 
@@ -102,6 +104,14 @@ def test_the_first_share_of_the_steps_is_coarse(tmp_path):
     assert coarse == 20
     assert trained.index((8, 8)) <= 4  # validation always sees the full size
     assert trained[-1] == (8, 8)
+
+
+def test_a_run_cut_short_still_ends_at_the_full_size(tmp_path):
+    """Norms that hold the statistics of the coarse size alone would mistake the full one."""
+    made = replace(plan(steps=40, coarse=0.9, coarse_size=(4, 4)), budget=10.0)
+    net, _ = train(tmp_path, made)
+    sizes = [size for size in net.sizes if size]
+    assert sizes.count((4, 4)) == 40 - LAST
 
 
 def test_half_precision_learns_too(tmp_path):

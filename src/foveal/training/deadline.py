@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 TOLERANCE = 0.02  # of the whole budget; beyond it the steps are planned anew
+STEADY = 1.25  # steps so many times as long as at first are noise
+FIRST = 6  # steps of a kind that say how long one takes on the machine as it was planned for
+SLOWEST = 3.0  # steps wait for each other's threads, what follows training does so less
 
 
 class Deadline:
@@ -15,9 +18,11 @@ class Deadline:
 
     Args:
         seconds: from now on; what the command has used before is already off.
-        reserve: seconds at the end kept for what follows training.
+        reserve: seconds at the end kept for what follows training, at the speed of the start.
         most: no more steps than this, however much time is left. None for no such limit.
         clock: seconds that only go up.
+
+    slowness: by how much the machine has become slower since; the reserve grows with it.
     """
 
     def __init__(
@@ -28,14 +33,14 @@ class Deadline:
         most: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.clock = clock
+        self.clock, self.reserve, self.slowness = clock, reserve, 1.0
         self.seconds = max(seconds - reserve, 0.0)
         self.most = most
         self._end = clock() + self.seconds
 
     def left(self) -> float:
         """Seconds until the end; negative when it has passed."""
-        return self._end - self.clock()
+        return self._end - self.clock() - self.reserve * (self.slowness - 1.0)
 
     def steps_left(self, step_seconds: float, busy: float = 0.0) -> int:
         """Steps that fit, at least one; ``busy`` seconds of what is left go to other work."""
@@ -64,18 +69,34 @@ class Pace:
     coarse: float = 0.0
     seen_full: int = 0
     seen_coarse: int = 0
+    first_full: float = 0.0
+    first_coarse: float = 0.0
+    lately: float = 1.0
 
     def note(self, seconds: float, coarse: bool) -> None:
         """One more step took ``seconds``. A mean at first, later over about 20 steps."""
         if coarse:
             self.coarse, self.seen_coarse = _mean(self.coarse, seconds, self.seen_coarse)
+            self.first_coarse = self.first_coarse or self._first(self.coarse, self.seen_coarse)
         else:
             self.full, self.seen_full = _mean(self.full, seconds, self.seen_full)
+            self.first_full = self.first_full or self._first(self.full, self.seen_full)
+        if first := self.first_coarse if coarse else self.first_full:
+            self.lately += (min(seconds / first, SLOWEST) - self.lately) / 5
+
+    def _first(self, mean: float, seen: int) -> float:
+        """What a step of a kind takes on the machine as it was at the start; 0: not yet known."""
+        return mean / self.slowness if seen >= FIRST else 0.0
 
     @property
     def known(self) -> bool:
         """Whether enough steps were seen to say anything."""
         return max(self.seen_full, self.seen_coarse) > 1
+
+    @property
+    def slowness(self) -> float:
+        """By how much the last five or so were longer than the first ones: 1 to `SLOWEST`."""
+        return self.lately if self.lately > STEADY else 1.0
 
     def seconds(self, coarse_share: float) -> float:
         """Mean seconds of the steps to come, of which ``coarse_share`` are coarse."""

@@ -29,6 +29,7 @@ from .schedule import advance, between
 from .together import ALONE, Together
 
 FAULTS = 3  # non-finite steps that are skipped before the run is set back, then stopped
+LAST = 20  # steps at full size however soon time is up: norms must learn its statistics
 CALM = 100  # sound steps after which a halved rate is doubled again
 SHARE = 0.05  # of the time, at most, for validations under a deadline
 
@@ -71,7 +72,8 @@ class Journey:
     @property
     def coarse(self) -> bool:
         """Whether the next step is made at the coarse size."""
-        return self.coarse_cost != 1 and self.at.progress < self.plan.fit.coarse
+        early = self.plan.budget is None or self.at.total - self.at.step > LAST
+        return early and self.coarse_cost != 1 and self.at.progress < self.plan.fit.coarse
 
     def begin(self, resume: bool) -> None:
         """Stand at the checkpoint, or at the start with a first checkpoint made."""
@@ -139,10 +141,9 @@ class Journey:
             return
         self._replan(now)
         self.stopping = self.together.told({"total": at.total, "stop": asked})["stop"]
-        validated = False
-        if at.step >= at.total or (at.step - at.validated >= self.interval and self._may(now)):
+        due = at.step - at.validated >= self.interval and self._may(now)
+        if validated := at.step >= at.total or due:
             self._validate()
-            validated = True
         since = self.clock() - self.saved
         due = since > 20 * self.save_seconds and (validated or since > 30)
         due |= at.step >= at.total and not sound(self.network.state_dict().values())
@@ -179,8 +180,7 @@ class Journey:
 
         False, and the last one stays, where a weight is not finite: the next step will see that.
         """
-        began = self.clock()
-        at = self.at
+        began, at = self.clock(), self.at
         at.seconds, self.began = at.seconds + began - self.began, began
         tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
         tensors |= {f"optimiser.{n}": t for n, t in self.optimiser.state().items()}
@@ -208,7 +208,7 @@ class Journey:
             return
         if now - self.checked < 2 and at.step - self.checked_step < at.total / 100:
             return
-        self.checked, self.checked_step = now, at.step
+        self.checked, self.checked_step, deadline.slowness = now, at.step, self.pace.slowness
         ahead = max(0.0, self.plan.fit.coarse - at.progress) / (1 - at.progress)
         seconds, busy = self.pace.seconds(ahead if self.coarse_cost != 1 else 0.0), self._busy()
         if deadline.misses(at.total - at.step, seconds, busy):
@@ -245,7 +245,7 @@ class Journey:
         self.network.train()
         now = self.clock()
         self.validation_seconds = now - began
-        self.validating += now - began
+        self.validating += self.validation_seconds
         at.validated = at.step
         self._tell(
             "validation",
