@@ -172,6 +172,23 @@ def test_gradients_do_not_see_how_the_input_was_turned(symmetry):
         assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_kernel_lies_as_its_input_does(rank, monkeypatch):
+    """Put in another order it would be copied, there and back, in every step."""
+    seen = []
+    monkeypatch.setattr(
+        "foveal.layers.symmetry.turning.slide", lambda x, weight, *rest, **more: seen.append(weight)
+    )
+    layer = GroupConvolution(symmetry_of(rank, "full"), 2, 2, 3)
+    x = torch.randn(2, layer.inputs, *[5] * rank)
+    layer(x)
+    layer(channels_last(x))
+    assert seen[0].is_contiguous()
+    assert seen[1].stride(1) == 1
+    assert seen[1].movedim(1, -1).is_contiguous()
+    assert torch.equal(*seen)
+
+
 @pytest.mark.parametrize("kind", ["lifting", "group", "depthwise"])
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_channels_last_memory_stays_so(kind, rank):
@@ -208,7 +225,7 @@ def wrong(layer, sign):
     moved = torch.stack([turn.move(taps).flatten() for turn in turned])
     right = torch.stack([turn.move(taps).flatten() for turn in symmetry.turns])
     n = len(symmetry)
-    rows = layer.layout.view(n, -1, 9) - right[:, None] + moved[:, None]
+    rows = layer.layout.reshape(n, -1, 9) - right[:, None] + moved[:, None]
     layer.layout = rows.view(layer.layout.shape)
     return layer
 
