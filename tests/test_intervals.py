@@ -132,6 +132,28 @@ def test_freedom_is_that_of_normal_values_and_less_where_few_tell_the_spread():
     assert student(4) == pytest.approx(2.776445)  # Student 1908
 
 
+def test_shares_of_classes_that_are_luck_are_covered_too():
+    """A stratified test part has the class shares that were learned from, right or not.
+
+    The network leans to the commoner classes, so their share is an advantage that the world may
+    not give: 100 rows of a set of 500 that was drawn at random.
+    """
+    chance, held, gain = np.random.default_rng(0), [], []
+    for _ in range(400):
+        shares = chance.multinomial(500, np.full(10, 0.1)) / 500
+        labels = {"set": np.repeat(np.arange(10), np.round(100 * shares).astype(int))}
+        labels["world"] = chance.integers(0, 10, 5_000)
+        losses = {}
+        for name, true in labels.items():
+            logits = chance.normal(size=(len(true), 10)) + np.log(shares) * 2
+            logits[np.arange(len(true)), true] += 2.5
+            losses[name] = metrics.judge(softmax(logits), true, replicates=2)["log_loss"]
+        held.append(holds(losses["set"], losses["world"].value))
+        gain.append(losses["world"].value - losses["set"].value)
+    assert np.mean(gain) > 0.01
+    assert np.mean(held) > 0.9
+
+
 def test_widening_counts_what_classes_lack():
     assert widening(np.array([10, 10, 0])) == pytest.approx((10 / 9) ** 0.5)
     assert widening(np.array([1, 1])) == pytest.approx(2**0.5)

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from ..report import Score
 from .calibration import bins_of, calibration_error, noise_floor
 from .intervals import (
+    Z,
     freedom_of,
     mean_of_shares,
     of_positive,
     of_share,
     percentile,
     resamples,
+    student,
     widening,
     wilson,
 )
@@ -117,7 +119,7 @@ def judge(
 
     Args:
         probabilities: (N, K), rows sum to 1. labels: (N,) in 0..K-1.
-        replicates: resamples behind the intervals of f1_macro, auroc, log_loss and ece.
+        replicates: resamples behind the intervals of f1_macro, auroc and ece.
 
     `auroc` (one class against the rest, plain mean over classes) is absent where no class has
     both kinds of rows. No rows, no scores: an empty dict.
@@ -128,8 +130,8 @@ def judge(
     matrix = confusion(labels, said, probabilities.shape[1])
     areas, influence = aurocs(probabilities, labels)
     area = float(np.nanmean(areas)) if np.isfinite(areas).any() else None
-    losses, top = log_losses(probabilities, labels), probabilities.max(1)
-    drawn = _bootstrap(labels, said, losses, top, influence, matrix, replicates, seed)
+    top = probabilities.max(1)
+    drawn = _bootstrap(labels, said, top, influence, matrix, replicates, seed)
     balanced = balanced_accuracy(matrix)
     # A resample of few rows per class always looks worse than the rows it came from.
     wide = widening(matrix.sum(1))
@@ -140,11 +142,12 @@ def judge(
         "accuracy": accuracy(labels, said),
         "balanced_accuracy": balanced,
         "f1_macro": macro,
-        "log_loss": _log_loss(losses, labels, wide * float(drawn["log_loss"].std())),
+        "log_loss": _log_loss(log_losses(probabilities, labels)),
         "ece": _ece(calibration_error(top, said == labels), drawn["ece"], top, seed),
     }
     if area is not None:
-        found["auroc"] = _auroc(area, areas, wide * float(drawn["auroc"].std()), matrix.sum(1))
+        error = wide * float(drawn["auroc"].std()) * student(freedom_of(influence, labels)) / Z
+        found["auroc"] = _auroc(area, areas, error, matrix.sum(1))
     order = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece")
     return {name: found[name] for name in order if name in found}
 
@@ -152,7 +155,6 @@ def judge(
 def _bootstrap(
     labels: NDArray[np.int64],
     said: NDArray[np.int64],
-    losses: NDArray[np.float64],
     top: NDArray[np.float64],
     influence: NDArray[np.float64],
     matrix: Matrix,
@@ -163,7 +165,7 @@ def _bootstrap(
     where, right = bins_of(top), said == labels
     gaps = np.zeros((len(labels), int(where.max()) + 1))
     gaps[np.arange(len(labels)), where] = right - top
-    sums = np.column_stack([losses, influence, gaps])
+    sums = np.column_stack([influence, gaps])
     true, classes = matrix.sum(1), len(matrix)
     added, scores = [], []
     for weights in resamples(labels, replicates, seed):
@@ -178,17 +180,20 @@ def _bootstrap(
     total = np.concatenate(added)
     return {
         "f1_macro": np.concatenate(scores),
-        "log_loss": total[:, 0] / len(labels),
-        "auroc": total[:, 1],
-        "ece": np.abs(total[:, 2:]).sum(1) / len(labels),
+        "auroc": total[:, 0],
+        "ece": np.abs(total[:, 1:]).sum(1) / len(labels),
     }
 
 
-def _log_loss(losses: NDArray[np.float64], labels: NDArray[np.int64], error: float) -> Score:
-    value = float(losses.mean())
+def _log_loss(losses: NDArray[np.float64]) -> Score:
+    """The interval also holds what the shares of the classes leave open, as accuracy's does: they
+    may be others in the world. In a stratified split they are those that were learned from.
+    """
+    value, count = float(losses.mean()), len(losses)
     if value <= 0:
         return Score(value, value, value)
-    return of_positive(value, error, freedom_of(losses, labels))
+    spread = float(losses.std(ddof=1)) if count > 1 else value  # one row tells nothing of it
+    return of_positive(value, spread / sqrt(count), freedom_of(losses, np.zeros(count, np.int64)))
 
 
 def _ece(value: float, drawn: NDArray[np.float64], top: NDArray[np.float64], seed: int) -> Score:
