@@ -18,6 +18,7 @@ from foveal.layers.symmetry import (
     join,
     symmetry_of,
 )
+from foveal.layers.symmetry.norm import _each
 from turns import NAMED, SIZES, error, fields, randomised, run, turning_error
 
 named = pytest.mark.parametrize("symmetry", NAMED.values(), ids=NAMED)
@@ -279,3 +280,12 @@ def test_says_how_to_mend():
         FieldGate(symmetry, 0)
     with pytest.raises(PlanError, match=r"reduction is 0(.|\n)*where: FieldGate"):
         FieldGate(symmetry, 1, 0)
+
+
+@pytest.mark.parametrize("fields", [1, 3])
+def test_numbers_of_fields_are_repeated_in_memory_of_their_own(fields):
+    """Of one field a view with steps of 0 would do, and send norms the slow way."""
+    numbers = torch.arange(fields) + 1.0
+    found = _each(numbers, 4)
+    assert torch.equal(found, numbers.repeat(4))
+    assert found.is_contiguous()
