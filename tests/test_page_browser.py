@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from foveal.drawing.charts import heat
+from foveal.evaluation.page import STYLE
 from report_samples import answers_of
 from test_page import HOSTILE, PETS, made
 
@@ -119,4 +121,20 @@ def test_prints_with_every_table_open(browser, files):
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden()
     assert len(page.pdf()) > 20_000
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_map_of_places_is_seen(browser, tmp_path, scheme):
+    """A rule for tables once made its fields 0 wide: "width: auto" is none for what SVG draws."""
+    shares = [((down, across), 0.5 + down / 20) for down in (-7, 0, 7) for across in (-7, 0, 7)]
+    style = STYLE.read_text(encoding="utf-8")
+    (tmp_path / "map.html").write_text(f"<style>{style}</style>{heat('places', shares)}")
+    page, _, _ = visit(browser, tmp_path / "map.html", 800, scheme)
+    fields = page.locator("rect.place")
+    assert fields.count() == 9
+    boxes = [fields.nth(i).bounding_box() for i in range(9)]
+    assert all(box["width"] > 60 and box["height"] > 30 for box in boxes)
+    color = page.evaluate("getComputedStyle(document.body).color")
+    assert page.evaluate("getComputedStyle(document.querySelector('rect+text')).fill") == color
     page.close()

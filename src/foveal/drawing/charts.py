@@ -176,8 +176,8 @@ def heat(title: str, cells: Sequence[tuple[tuple[int, int], float]]) -> str:
     for (row, column), share in cells:
         x, y = LEFT + across.index(column) * wide, TOP + down.index(row) * high
         drawn.append(
-            f'<rect class="heat" x="{x:.1f}" y="{y:.1f}" width="{wide - 2:.1f}" '
-            f'height="{high - 2:.1f}" fill-opacity="{max(0.0, min(1.0, share)) * 0.75:.3f}"><title>'
+            f'<rect class="place" x="{x:.1f}" y="{y:.1f}" width="{wide - 2:.1f}" '
+            f'height="{high - 2:.1f}" fill-opacity="{max(0.0, min(1.0, share)) * 0.6:.3f}"><title>'
             f"down {row}, across {column}: {100 * share:.1f} %</title></rect>"
             f'<text x="{x + wide / 2 - 1:.1f}" y="{y + high / 2 + 3:.1f}" text-anchor="middle">'
             f"{100 * share:.0f}</text>"
