@@ -210,7 +210,7 @@ class Journey:
             return
         self.checked, self.checked_step, deadline.slowness = now, at.step, self.pace.slowness
         ahead = max(0.0, self.plan.fit.coarse - at.progress) / (1 - at.progress)
-        seconds, busy = self.pace.seconds(ahead if self.coarse_cost != 1 else 0.0), self._busy()
+        seconds, busy = self.pace.seconds(ahead if self.coarse else 0.0), self._busy()
         if deadline.misses(at.total - at.step, seconds, busy):
             total = at.step + deadline.steps_left(seconds, busy)
             total = max(at.step + 1, min(total, deadline.most or total))
