@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from ..report import Score
 from .calibration import bins_of, calibration_error, noise_floor
 from .intervals import (
-    Z,
     freedom_of,
     mean_of_shares,
     of_positive,
     of_share,
     percentile,
     resamples,
-    student,
     widening,
     wilson,
 )
@@ -146,8 +144,8 @@ def judge(
         "ece": _ece(calibration_error(top, said == labels), drawn["ece"], top, seed),
     }
     if area is not None:
-        error = wide * float(drawn["auroc"].std()) * student(freedom_of(influence, labels)) / Z
-        found["auroc"] = _auroc(area, areas, error, matrix.sum(1))
+        error, freedom = wide * float(drawn["auroc"].std()), freedom_of(influence, labels)
+        found["auroc"] = _auroc(area, areas, error, freedom, matrix.sum(1))
     order = ("accuracy", "balanced_accuracy", "f1_macro", "auroc", "log_loss", "ece")
     return {name: found[name] for name in order if name in found}
 
@@ -204,11 +202,15 @@ def _ece(value: float, drawn: NDArray[np.float64], top: NDArray[np.float64], see
 
 
 def _auroc(
-    area: float, areas: NDArray[np.float64], error: float, counts: NDArray[np.int64]
+    area: float,
+    areas: NDArray[np.float64],
+    error: float,
+    freedom: float,
+    counts: NDArray[np.int64],
 ) -> Score:
     """The interval never narrower than what a perfect order of so few rows could prove."""
     if 0.0 < area < 1.0:
-        return of_share(area, error)
+        return of_share(area, error, freedom)
     fewer = np.minimum(counts, counts.sum() - counts)[np.isfinite(areas)]
     return mean_of_shares(fewer * round(area), fewer)
 

@@ -87,13 +87,14 @@ def widening(counts: NDArray[np.int64]) -> float:
     return sqrt(float((rows * rows / np.maximum(rows - 1, rows / 2)).sum() / rows.sum()))
 
 
-def of_share(value: float, error: float) -> Score:
+def of_share(value: float, error: float, freedom: float = inf) -> Score:
     """A figure between 0 and 1 with its standard error, which is carried to its log odds.
 
     Near 1 a figure of few rows is more easily far too high than far too low, and never above 1.
+    freedom: as `of_positive`.
     Source: Pepe, "The Statistical Evaluation of Medical Tests", 2003, section 5.2.
     """
-    half, odds = Z * error / (value * (1 - value)), log(value / (1 - value))
+    half, odds = student(freedom) * error / (value * (1 - value)), log(value / (1 - value))
     low, high = (1 / (1 + exp(-at)) for at in (odds - half, odds + half))
     return Score(value, min(value, low), max(value, high))
 

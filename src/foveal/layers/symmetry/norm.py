@@ -139,7 +139,7 @@ def _summed(each: Tensor, n: int) -> Tensor:
 
 
 def _each(fields: Tensor, n: int) -> Tensor:
-    """``(K,)`` for each of n turns, ``(n * K,)``; a third of the time of `Tensor.repeat`."""
+    """``(K,)`` for each of n turns, ``(n * K,)``; under half the time of `Tensor.repeat`."""
     return fields.expand(n, -1).reshape(-1).contiguous()  # of one field reshape makes a view
 
 
