@@ -253,6 +253,23 @@ class TestVerbs:
         found = foveal("predict", run, shades / "dark" / "1.png")
         assert found.stdout.split("  ")[1] == "dark"
 
+    @pytest.mark.parametrize(
+        ("given", "spin"),
+        [({}, "30000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+    )
+    def test_threads_wait_briefly_unless_told_otherwise(self, run, shades, given, spin):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+        found = subprocess.run(
+            [sys.executable, "-m", "foveal", "predict", str(run), str(shades / "dark" / "1.png")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**clean, **given, "OMP_DISPLAY_ENV": "VERBOSE"},
+        )
+        if "OPENMP DISPLAY" not in found.stderr or "GOMP_SPINCOUNT" not in found.stderr:
+            pytest.skip("this torch computes with another OpenMP than GNU's")
+        assert f"GOMP_SPINCOUNT = '{spin}'" in found.stderr
+
     def test_what_is_no_run_is_a_mistake(self, tmp_path, shades):
         found = foveal("predict", tmp_path, shades)
         assert found.exit_code == 1
