@@ -52,6 +52,18 @@ def test_a_trained_run_answers_alike_in_all_orientations_and_is_plain(fitted):
         np.testing.assert_allclose(probabilities(model, moved), want, atol=2e-5)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_with_exact_shifts_answers_alike_wherever_a_sample_lies(tmp_path, precision):
+    """As a user asks it: with all views that are averaged, in the precision of the plan."""
+    x, y = shades(size=(16, 12))
+    changes = TINY | {"net.shift": "exact", "fit.threads": "1", "fit.precision": precision}
+    model = foveal.fit(x, y, epochs=2, symmetry="none", changes=changes, out=tmp_path / "run")
+    want = probabilities(model, x[:20])
+    assert want.std() > 1e-3
+    for step in itertools.product((0, 1, 5), (0, 2, 11)):
+        np.testing.assert_array_equal(probabilities(model, np.roll(x[:20], step, (1, 2))), want)
+
+
 def test_it_is_judged_and_saved_as_any_other(fitted, tmp_path):
     model, x = fitted
     again = foveal.load(model.save(tmp_path / "copy"))

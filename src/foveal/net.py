@@ -66,11 +66,6 @@ class NetPart:
     shift: Literal["plain", "blur", "exact"] = "plain"
 
     @property
-    def steady(self) -> bool:
-        """Whether moves or shifts of a sample are promised to change no answer."""
-        return self.symmetry != "none" or self.shift == "exact"
-
-    @property
     def features(self) -> int:
         """Channels that the stages give to the head."""
         return sum(self.widths) if self.block == "parallel" else self.widths[-1]

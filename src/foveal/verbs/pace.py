@@ -59,6 +59,7 @@ def paced(
 
 def step_seconds(network: Network | Ensemble, plan: Plan, batches: Batches) -> tuple[float, float]:
     """Seconds of one training step and of one judging pass, per batch, on a copy."""
+    from ..evaluation.predict import answering
     from ..layers import channels_last, kernels_channels_last, tiled
 
     device = torch.device(plan.fit.device)
@@ -88,7 +89,7 @@ def step_seconds(network: Network | Ensemble, plan: Plan, batches: Batches) -> t
 
     def answer() -> None:
         clone.eval()
-        with torch.inference_mode(), half:
+        with torch.inference_mode(), answering(plan):
             clone(batch.x.to(device))
 
     step(max(1, len(batch.index) // 8))  # warms up
