@@ -20,7 +20,7 @@ from foveal.networks.down import Down
 from foveal.networks.fold import fold, plain, unfolded
 from foveal.networks.graph import fields_of
 from foveal.networks.parts import fields, turns_of
-from plans import film_for, net_for, plan_for, raw_for
+from plans import RANKS, film_for, net_for, plan_for, raw_for
 from turns import SIZES, error, generators, randomised, run
 
 GROUPS = {
@@ -337,6 +337,19 @@ def test_masks_follow_circular_shifts_exactly(size):
     want = network(x)
     for shift in itertools.product(range(size[0]), range(size[1])):
         assert error(network(x.roll(shift, (2, 3))), want.roll(shift, (2, 3))) <= 1e-12
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_placed_samples_are_answered_as_they_lie(rank):
+    network, x = build(plan_for(rank, shift="exact")).eval(), raw_for(rank)
+    placed = network.place(x)
+    assert placed.dtype == x.dtype
+    assert not torch.equal(placed, x)
+    assert torch.equal(network(placed, placed=True), network(x))
+    for shift in (1, 2, 5):
+        assert torch.equal(network.place(x.roll(shift, 2)), placed)
+    plain = build(plan_for(rank))
+    assert plain.place(x) is x
 
 
 @pytest.mark.parametrize("step", [1, 2])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from ..datasets.cache import batched
 from ..grid import Batch, Sample
+from ..networks.build import Network
 from ..networks.ensemble import Ensemble
 from ..plan import Plan
 from ..tasks import Ask, Calibration, Task, briefly
@@ -183,10 +185,13 @@ def _answer(
         return network.join(torch.stack(each))
     x = batch.x.to(device, non_blocking=True)
     mask = None if batch.mask is None else batch.mask.to(device, non_blocking=True)
-    total = torch.zeros((), device=device)
+    total, ask = torch.zeros((), device=device), cast(Callable[..., Tensor], network)
+    if mask is None and isinstance(network, Network) and network.seam and not network.every_stage:
+        # Before a view moves it by cells, which would tear its ends apart elsewhere.
+        x, ask = network.place(x), partial(network, placed=True)
     for view in views:
         seen = None if mask is None else look(mask, view)
-        raw: Tensor = network(look(x, view), seen) if seen is not None else network(look(x, view))
+        raw = ask(look(x, view), seen) if seen is not None else ask(look(x, view))
         if view.mirror and raw.ndim == x.ndim:  # an answer for every cell is turned back
             raw = raw.flip([2 + axis for axis in view.mirror])
         total = total + view.weight * raw.float()

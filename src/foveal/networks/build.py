@@ -95,11 +95,19 @@ class Network(nn.Module):
         self.head = head
         self.every_stage = bool(getattr(head, "every_stage", False))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, placed: bool = False) -> Tensor:
+        """placed: whether ``x`` comes from `place` and stays as it lies."""
         if self.votes is None:
-            return self._answer(x, mask)
+            return self._answer(x, mask, placed)
         raw: Tensor = self.votes(x, self._answer)
         return raw
+
+    def place(self, x: Tensor) -> Tensor:
+        """Raw samples rolled as they are before the backbone sees them: alike for all circular
+        shifts of a sample where the plan says so, else untouched."""
+        if self.seam is None:
+            return x
+        return rolled(x, self.seam.choose(self._values(x, None)[0]))
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """What the backbone gives: ``(B, net.features, *T)``."""
@@ -142,10 +150,10 @@ class Network(nn.Module):
         if self.votes is not None:
             self.votes.balance(batches, self._answer, loss)
 
-    def _answer(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def _answer(self, x: Tensor, mask: Tensor | None = None, placed: bool = False) -> Tensor:
         if self.every_stage:
             return self._answer_places(x, mask)
-        features, mask = self._look(x, mask)
+        features, mask = self._look(x, mask, placed)
         raw: Tensor = self.head(features, mask)
         return raw
 
@@ -167,13 +175,15 @@ class Network(nn.Module):
         # What stands on padding is nothing: not the raw value of some fill, and no NaN either.
         return hide(x, mask), mask
 
-    def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        values, mask, _ = self._laid_out(x, mask)
+    def _look(
+        self, x: Tensor, mask: Tensor | None, placed: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        values, mask, _ = self._laid_out(x, mask, placed)
         features: tuple[Tensor, Tensor | None] = self.backbone(values, mask)
         return features
 
     def _laid_out(
-        self, x: Tensor, mask: Tensor | None
+        self, x: Tensor, mask: Tensor | None, placed: bool = False
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Values and mask as the backbone sees them, and by how much samples were rolled."""
         values, mask = self._values(x, mask)
@@ -181,7 +191,7 @@ class Network(nn.Module):
             return values, mask, None
         if mask is not None:
             raise _unkept("samples with padding")
-        if self.training:  # samples lie there as they should
+        if self.training or placed:  # samples lie there as they should
             return values, mask, None
         values, start = self.seam(values)
         return values, mask, start

@@ -75,9 +75,6 @@ def invariant(plan: Plan) -> Plan:
         plan = _without_flips(plan, turns)
     if plan.net.shift != "plain":
         plan = _because(plan, {"net.shift": SHIFTS[plan.net.shift]})
-    if plan.net.shift == "exact":
-        plan = replace_part(plan, "judge", shift=0)
-        plan = _because(plan, {"judge.shift": "a moved view of a rolled sample would be another"})
     return plan
 
 
