@@ -335,6 +335,8 @@ def test_masks_follow_circular_shifts_exactly(size):
     network = randomised(build(plan, Decoder(2, plan.net, 3))).eval()
     x = raw_for(2, size=size)
     want = network(x)
+    assert network.place(x) is x
+    assert torch.equal(network(x, placed=True), want)
     for shift in itertools.product(range(size[0]), range(size[1])):
         assert error(network(x.roll(shift, (2, 3))), want.roll(shift, (2, 3))) <= 1e-12
 

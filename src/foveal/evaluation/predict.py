@@ -186,7 +186,7 @@ def _answer(
     x = batch.x.to(device, non_blocking=True)
     mask = None if batch.mask is None else batch.mask.to(device, non_blocking=True)
     total, ask = torch.zeros((), device=device), cast(Callable[..., Tensor], network)
-    if mask is None and isinstance(network, Network) and network.seam and not network.every_stage:
+    if mask is None and isinstance(network, Network):
         # Before a view moves it by cells, which would tear its ends apart elsewhere.
         x, ask = network.place(x), partial(network, placed=True)
     for view in views:

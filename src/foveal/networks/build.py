@@ -104,8 +104,9 @@ class Network(nn.Module):
 
     def place(self, x: Tensor) -> Tensor:
         """Raw samples rolled as they are before the backbone sees them: alike for all circular
-        shifts of a sample where the plan says so, else untouched."""
-        if self.seam is None:
+        shifts of a sample where the plan says so, else untouched. Answers for every cell go back
+        to where it was, so samples that are asked for those stay for the network to roll."""
+        if self.seam is None or self.every_stage:
             return x
         return rolled(x, self.seam.choose(self._values(x, None)[0]))
 
