@@ -69,6 +69,11 @@ def load(folder: Path) -> State | None:
     return None
 
 
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin so, by the rest of their names."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
 def load_best(folder: Path) -> State | None:
     """Weights of the best validation so far. Raises: RunError when their file is damaged."""
     entry = _index(folder)["best"]

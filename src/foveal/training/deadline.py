@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .crowd import Crowd
+
 TOLERANCE = 0.02  # of the whole budget; beyond it the steps are planned anew
 STEADY = 1.25  # steps so many times as long as at first are noise
 FIRST = 6  # steps of a kind that say how long one takes on the machine as it was planned for
@@ -20,6 +22,7 @@ class Deadline:
         seconds: from now on; what the command has used before is already off.
         reserve: seconds at the end kept for what follows training, at the speed of the start.
         most: no more steps than this, however much time is left. None for no such limit.
+        crowd: chooses threads while others are at work; None to keep their number.
         clock: seconds that only go up.
 
     slowness: by how much the machine has become slower since; the reserve grows with it.
@@ -31,11 +34,12 @@ class Deadline:
         *,
         reserve: float = 0.0,
         most: int | None = None,
+        crowd: Crowd | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock, self.reserve, self.slowness = clock, reserve, 1.0
         self.seconds = max(seconds - reserve, 0.0)
-        self.most = most
+        self.most, self.crowd = most, crowd
         self._end = clock() + self.seconds
 
     def left(self) -> float:
@@ -62,9 +66,11 @@ class Pace:
 
     ``share`` is the guess of a coarse step's cost as part of a full one, for as long as only
     one of the two has been seen. The first step of a kind warms up and does not count.
+    ``crowd`` chooses threads by what steps take.
     """
 
     share: float = 1.0
+    crowd: Crowd | None = None
     full: float = 0.0
     coarse: float = 0.0
     seen_full: int = 0
@@ -73,16 +79,23 @@ class Pace:
     first_coarse: float = 0.0
     lately: float = 1.0
 
-    def note(self, seconds: float, coarse: bool) -> None:
-        """One more step took ``seconds``. A mean at first, later over about 20 steps."""
+    def note(self, seconds: float, coarse: bool) -> int | None:
+        """One more step took ``seconds``: on how many threads the next are made, if that changes.
+
+        A mean at first, later over about 20 steps, over five while the machine is slower.
+        """
+        least = 0.05 if self.slowness == 1.0 else 0.2
         if coarse:
-            self.coarse, self.seen_coarse = _mean(self.coarse, seconds, self.seen_coarse)
+            self.coarse, self.seen_coarse = _mean(self.coarse, seconds, self.seen_coarse, least)
             self.first_coarse = self.first_coarse or self._first(self.coarse, self.seen_coarse)
         else:
-            self.full, self.seen_full = _mean(self.full, seconds, self.seen_full)
+            self.full, self.seen_full = _mean(self.full, seconds, self.seen_full, least)
             self.first_full = self.first_full or self._first(self.full, self.seen_full)
-        if first := self.first_coarse if coarse else self.first_full:
-            self.lately += (min(seconds / first, SLOWEST) - self.lately) / 5
+        first = self.first_coarse if coarse else self.first_full
+        if not first:
+            return None
+        self.lately += (min(seconds / first, SLOWEST) - self.lately) / 5
+        return None if self.crowd is None else self.crowd.note(seconds / first)
 
     def _first(self, mean: float, seen: int) -> float:
         """What a step of a kind takes on the machine as it was at the start; 0: not yet known."""
@@ -105,7 +118,7 @@ class Pace:
         return coarse_share * coarse + (1.0 - coarse_share) * full
 
 
-def _mean(mean: float, seconds: float, seen: int) -> tuple[float, int]:
+def _mean(mean: float, seconds: float, seen: int, least: float) -> tuple[float, int]:
     if seen <= 1:  # replaces the warm-up step
         return seconds, seen + 1
-    return mean + (seconds - mean) * max(1 / seen, 0.05), seen + 1
+    return mean + (seconds - mean) * max(1 / seen, least), seen + 1

@@ -20,7 +20,8 @@ class History:
     Args:
         rows: every line of history.jsonl. ``kind`` is "start", "validation" (step, epoch,
             progress, rate, loss, seconds, samples_per_second and the scores), "replan" (step,
-            before, after: steps in all), "fault" (step, rate) or "rewind" (step, to).
+            before, after: steps in all), "threads" (step, threads: from now on), "fault" (step,
+            rate) or "rewind" (step, to).
         steps: optimiser steps made. seconds: of training, over all sittings, validations included.
         samples_per_second: over the training steps alone.
         score: of the last validation; best, best_step: of the best one.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..datasets.truths import truth_of
 from ..errors import RunError
@@ -19,7 +19,7 @@ from ..progress import Progress
 from ..tasks import Task
 from . import checkpoint, history
 from .averaging import Average
-from .checkpoint import State
+from .checkpoint import State, under
 from .deadline import TOLERANCE, Deadline, Pace
 from .faults import halved, hopeless, sound, spoiled
 from .history import History
@@ -59,7 +59,7 @@ class Journey:
         self.average = Average(network, plan.fit.ema)
         self.at = Position(0, max(1, plan.fit.steps))
         self.coarse_cost = prod(plan.fit.coarse_size) / prod(plan.data.size)
-        self.pace = Pace(share=self.coarse_cost)
+        self.pace = Pace(self.coarse_cost, None if deadline is None else deadline.crowd)
         self.clock = time.monotonic if deadline is None else deadline.clock
         self.began = self.lap = self.checked = self.saved = self.told = self.clock()
         self.checked_step, self.save_seconds, self.validating = 0, 0.0, 0.0
@@ -164,6 +164,8 @@ class Journey:
                 self._validate()
             if not self.save():
                 raise spoiled(self.run, self.at.step)
+        if self.pace.crowd is not None:
+            self.pace.crowd.leave()
         self.average.settle()
         self.network.eval()
         return history.summary(self.run, asdict(self.at))
@@ -199,7 +201,8 @@ class Journey:
         at.progress = advance(at.progress, at.total - at.step)
         at.step += 1
         at.training += now - self.lap
-        self.pace.note(now - self.lap, coarse)
+        if threads := self.pace.note(now - self.lap, coarse):
+            self._tell("threads", step=at.step, threads=threads)
 
     def _replan(self, now: float) -> None:
         """Under a deadline: fit the number of steps to the time that is left."""
@@ -273,9 +276,9 @@ class Journey:
         if state is None:
             return False
         try:
-            self.network.load_state_dict(_under("network.", state.tensors))
-            self.average.load(_under("average.", state.tensors))
-            self.optimiser.load(_under("optimiser.", state.tensors))
+            self.network.load_state_dict(under("network.", state.tensors))
+            self.average.load(under("average.", state.tensors))
+            self.optimiser.load(under("optimiser.", state.tensors))
             self.at = Position(**state.facts)
         except (RuntimeError, KeyError, TypeError) as error:
             raise RunError(
@@ -294,7 +297,3 @@ class Journey:
         for kept, buffer in zip(self.shadow, self.buffers, strict=True):
             kept.copy_(buffer)
         return True
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -110,7 +110,7 @@ def _carry_out(
     network = new_network(plan, survey, split)
     batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
     begun(run, Begun(how_begun(run, plan).plan, time.monotonic() - started - (trained or 0.0)))
-    deadline = None if plan.budget is None else _deadline(plan, started, reserve)
+    deadline = None if plan.budget is None else _deadline(plan, started, reserve, together)
     with Stop() as stop, writing(run):
         history = fit(
             network,
@@ -129,11 +129,18 @@ def _carry_out(
     return Finish(run, survey, plan, split, started, progress).judge(network, history, keep=keep)
 
 
-def _deadline(plan: Plan, started: float, reserve: float) -> Deadline:
+def _deadline(plan: Plan, started: float, reserve: float, together: Together) -> Deadline:
     """When training must end so that judging and the report still fit the budget."""
+    from ..training.crowd import Crowd
     from ..training.deadline import Deadline
     from .prepare_run import capped
 
     assert plan.budget is not None
     left = max(plan.budget - (time.monotonic() - started), 2.0)
-    return Deadline(left, reserve=reserve, most=plan.fit.steps if capped(plan) else None)
+    free = plan.fit.device == "cpu" and not plan.why.get("fit.threads", "").startswith("set by you")
+    return Deadline(
+        left,
+        reserve=reserve,
+        most=plan.fit.steps if capped(plan) else None,
+        crowd=Crowd(plan.fit.threads) if free and together.alone else None,
+    )
