@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from foveal.datasets.cache import Store, cache_folder
-from foveal.datasets.copies import Near, near_copies, none
+from foveal.datasets.copies import Near, near_copies, none, shingles
 from foveal.datasets.copies.alike import LEVEL, alike
 from foveal.datasets.copies.chains import LONG, chains, longest, settled
 from foveal.datasets.copies.codes import coding
@@ -24,6 +25,7 @@ from foveal.datasets.copies.thumbnails import (
 from foveal.datasets.split import split
 from foveal.grid import IMAGE_AXES, TEXT_AXES, Axis, time_axis
 from foveal.layers.resample import resize
+from foveal.progress import Progress
 
 AXES = {1: (time_axis(0.01),), 2: IMAGE_AXES, 3: (Axis("z"), *IMAGE_AXES)}
 SIZES = {1: (400,), 2: (32, 32), 3: (12, 16, 16)}
@@ -283,6 +285,57 @@ def test_minhash_loses_few_pairs_of_a_slow_search():
     assert {(j, i) for i, j in pairs.tolist()} <= slow
     assert len(pairs) >= 0.99 * len(slow) > 95
     assert (how >= 0.8).all()
+
+
+def test_texts_of_which_few_can_be_held_are_read_again(monkeypatch):
+    chance = np.random.default_rng(1)
+    lines = [" ".join(chance.choice([f"w{i}" for i in range(40)], 12)) for _ in range(60)]
+    told = [*lines, *(line + " more" for line in lines[::3])]
+    asked = []
+
+    def read(i):
+        asked.append(i)
+        return told[i]
+
+    pairs, how = alike_texts(read, len(told))
+    assert asked == list(range(len(told)))  # each but once
+    monkeypatch.setattr(shingles, "HELD", 200)
+    few, again = alike_texts(read, len(told))
+    assert len(asked) > 2 * len(told)
+    assert len(pairs) >= 20
+    assert np.array_equal(pairs, few)
+    assert np.array_equal(how, again)
+
+
+def test_shared_pieces_are_those_of_sets():
+    chance = np.random.default_rng(2)
+    for one, other in zip(chance.integers(1, 30, 200), chance.integers(1, 30, 200), strict=True):
+        a, b = (set(chance.integers(0, 40, n).tolist()) for n in (one, other))
+        told = shared(*(np.array(sorted(each), np.uint64) for each in (a, b)))
+        assert told == len(a & b) / len(a | b)
+
+
+@pytest.mark.parametrize("kind", ["texts", "pictures"])
+def test_every_row_is_counted_while_copies_are_looked_for(kind):
+    seen = {}
+
+    class Counting(Progress):
+        @contextmanager
+        def bar(self, title, total=None):
+            seen[title] = [total, 0]
+
+            def tick(units):
+                seen[title][1] += units
+
+            yield tick
+
+    if kind == "texts":
+        alike_texts(lambda i: f"text {i} of many", 50, Counting())
+    else:
+        codes = np.random.default_rng(3).standard_normal((1000, 8)).astype(np.float32)
+        alike([codes / np.linalg.norm(codes, axis=1, keepdims=True)], progress=Counting())
+    assert seen
+    assert all(total == done > 0 for total, done in seen.values())
 
 
 def test_pieces_of_texts():

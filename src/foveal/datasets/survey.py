@@ -148,7 +148,7 @@ def survey(
     hashes = facts.hashes[usable]
     changed = none()
     if near:
-        changed = near_copies(store, facts.form.axes, hashes, remember=remember)
+        changed = near_copies(store, facts.form.axes, hashes, remember=remember, progress=progress)
     card = replace(examine(listing, facts, changed), sides=_sides(truths, truth))
     known = np.flatnonzero(listing.labels[usable] >= 0)
     card = replace(card, doubts=(*_beside(store, truths, truth, known), *card.doubts))

@@ -26,7 +26,8 @@ class Patience(Progress):
     Args:
         budget: seconds of the whole command. started: when it began, by `time.monotonic`.
 
-    Raises (from a tick of a bar with a total): PlanError as soon as that is known.
+    Raises (when a bar begins, and from a tick of one with a total): PlanError as soon as that is
+        known.
     """
 
     def __init__(self, progress: Progress, budget: float, started: float) -> None:
@@ -40,6 +41,15 @@ class Patience(Progress):
 
     @contextmanager
     def bar(self, title: str, total: int | None = None) -> Iterator[Tick]:
+        spent = time.monotonic() - self.started
+        if spent > latest(self.budget):
+            raise PlanError(
+                f"a budget of {spoken(self.budget)} cannot hold this: {spoken(spent)} went by "
+                f"before {title}",
+                where="--budget",
+                mend=f"give --budget {ceil(2 * spent + 10)}s or more; what was read once is kept, "
+                "so that later commands begin at once",
+            )
         with self.progress.bar(title, total) as shown:
             began, done = time.monotonic(), 0
 

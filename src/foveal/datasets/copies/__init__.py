@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...grid import Axis, data_of
+from ...progress import SILENT, Progress
 from ...record import write_bytes
 from ..cache import Store, cache_folder, key_of
 from ..split import together as tied
@@ -52,7 +53,12 @@ def none() -> Near:
 
 
 def near_copies(
-    store: Store, axes: tuple[Axis, ...], hashes: Hashes, *, remember: bool = True
+    store: Store,
+    axes: tuple[Axis, ...],
+    hashes: Hashes,
+    *,
+    remember: bool = True,
+    progress: Progress = SILENT,
 ) -> Near:
     """The changed copies among the rows of a store, as far as they stand out.
 
@@ -69,7 +75,7 @@ def near_copies(
     if known is not None:
         return known
     first = np.sort(np.unique(hashes, return_index=True)[1])
-    pairs, how = _found(store, axes, first)
+    pairs, how = _found(store, axes, first, progress)
     pairs, how = settled(pairs, how, len(first))
     found = Near(first[pairs], how)
     if remember:
@@ -82,12 +88,12 @@ def near_copies(
 
 
 def _found(
-    store: Store, axes: tuple[Axis, ...], rows: NDArray[np.int64]
+    store: Store, axes: tuple[Axis, ...], rows: NDArray[np.int64], progress: Progress
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Pairs of positions in ``rows``."""
     if data_of(axes) == "text":
         read = store.gather
-        return alike_texts(lambda i: text_of(read(rows[i : i + 1])[0].numpy()), len(rows))
+        return alike_texts(lambda i: text_of(read(rows[i : i + 1])[0].numpy()), len(rows), progress)
     learned = np.random.default_rng(0).permutation(len(rows))[:LEARNED]
     code = coding(thumbnails(store, axes, rows[np.sort(learned)]))
     mirrors, step = mirrors_of(axes), together(store)
@@ -97,11 +103,14 @@ def _found(
         np.empty((len(rows), width), np.float32 if exact else np.float16)
         for _ in range(1 + len(mirrors))
     ]
-    for at in range(0, len(rows), step):
-        small = thumbnails(store, axes, rows[at : at + step])
-        for held, seen in zip(codes, (small, *(mirrored(small, m) for m in mirrors)), strict=True):
-            held[at : at + step] = code(seen)
-    return alike(codes)
+    with progress.bar("looking at", len(rows)) as tick:
+        for at in range(0, len(rows), step):
+            small = thumbnails(store, axes, rows[at : at + step])
+            looks = (small, *(mirrored(small, m) for m in mirrors))
+            for held, seen in zip(codes, looks, strict=True):
+                held[at : at + step] = code(seen)
+            tick(len(small))
+    return alike(codes, progress=progress)
 
 
 def _load(content: bytes) -> Near | None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ...progress import SILENT, Progress
+
 LEVEL = 0.95  # correlation of two codes from which they may be copies
 APART = 0.5  # of the distance to a row's usual neighbours: a copy is nearer than this
 TABLES = 8  # 98 of 100 pairs at LEVEL share the bits of one of them, nearly all above 0.97
@@ -26,7 +28,9 @@ Floats = NDArray[np.float32]
 Pairs = NDArray[np.int64]
 
 
-def alike(codes: list[NDArray[np.floating]], seed: int = 0) -> tuple[Pairs, Floats]:
+def alike(
+    codes: list[NDArray[np.floating]], seed: int = 0, progress: Progress = SILENT
+) -> tuple[Pairs, Floats]:
     """Pairs of rows ``(P, 2)``, the smaller number first, and how alike they are ``(P,)``.
 
     A pair must reach `LEVEL`, and be nearer than half as far as what usually lies around either
@@ -44,13 +48,16 @@ def alike(codes: list[NDArray[np.floating]], seed: int = 0) -> tuple[Pairs, Floa
     least = _least(codes[0], chance)
     known: dict[str, NDArray[np.generic]] = {"key": np.zeros(0, np.int64), "how": np.zeros(0, "f4")}
     bits = max(0, int(np.ceil(np.log2(count / BUCKET))))
-    for _ in range(TABLES if bits else 1):
-        found = list(_compared(codes, least, bits, chance))
-        keys = np.concatenate([known["key"], *(key for key, _ in found)])
-        hows = np.concatenate([known["how"], *(how for _, how in found)])
-        order = np.argsort(-hows, kind="stable")
-        keys, first = np.unique(keys[order], return_index=True)
-        known = {"key": keys, "how": hows[order][first]}
+    tables = TABLES if bits else 1
+    with progress.bar("comparing", count) as tick:
+        for table in range(tables):
+            found = list(_compared(codes, least, bits, chance))
+            keys = np.concatenate([known["key"], *(key for key, _ in found)])
+            hows = np.concatenate([known["how"], *(how for _, how in found)])
+            order = np.argsort(-hows, kind="stable")
+            keys, first = np.unique(keys[order], return_index=True)
+            known = {"key": keys, "how": hows[order][first]}
+            tick((table + 1) * count // tables - table * count // tables)
     keys = np.asarray(known["key"], np.int64)
     return np.stack([keys // count, keys % count], 1), np.asarray(known["how"], np.float32)
 

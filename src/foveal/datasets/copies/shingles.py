@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from itertools import combinations, pairwise
+from itertools import combinations, groupby, pairwise
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...progress import SILENT, Progress
 from ..tokens import tokens
 
 LEVEL = 0.8  # share of all words and pairs of two texts that both have
@@ -23,35 +25,66 @@ BANDS, ROWS = 20, 4  # 99.99 of 100 pairs at LEVEL meet in a band
 LONGEST = 20_000  # bytes of a text that are looked at
 MOST = 200  # texts of a band that are compared with each other
 WORDY = 9  # letters: longer on average, and words are not told by blanks
+HELD = 1 << 23  # pieces that are kept between looks at texts: 64 MB
 _AT_ONCE = 4096
 
 Pairs = NDArray[np.int64]
 
 
-def alike_texts(read: Callable[[int], str], count: int) -> tuple[Pairs, NDArray[np.float32]]:
+def alike_texts(
+    read: Callable[[int], str], count: int, progress: Progress = SILENT
+) -> tuple[Pairs, NDArray[np.float32]]:
     """Pairs of texts ``(P, 2)``, the smaller number first, and the share of pieces both have.
 
-    read: number of a text -> the text. Memory holds ``BANDS`` numbers for each text.
+    read: number of a text -> the text. Memory holds ``BANDS`` numbers for each text, and at most
+    ``HELD`` pieces.
     """
-    bands = np.empty((count, BANDS), np.uint64)
-    for at in range(0, count, _AT_ONCE):
-        rows = range(at, min(at + _AT_ONCE, count))
-        bands[at : rows.stop] = _bands([pieces(read(i)) for i in rows])
+    bands, sizes = np.empty((count, BANDS), np.uint64), np.empty(count, np.int64)
+    held = _Held(read)
+    with progress.bar("comparing", count) as tick:
+        for at in range(0, count, _AT_ONCE):
+            rows = range(at, min(at + _AT_ONCE, count))
+            texts = [held.pieces(i) for i in rows]
+            bands[at : rows.stop], sizes[at : rows.stop] = _bands(texts), list(map(len, texts))
+            tick(len(rows))
+    found, how = [], []
+    for one, others in groupby(_candidates(bands, sizes), key=itemgetter(0)):
+        own = held.pieces(one)
+        for _, other in others:
+            share = shared(own, held.pieces(other))
+            if share >= LEVEL:
+                found.append((one, other))
+                how.append(share)
+    return np.array(found, np.int64).reshape(-1, 2), np.array(how, np.float32)
+
+
+def _candidates(bands: NDArray[np.uint64], sizes: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Pairs that meet in a band and are not too unlike in size, ascending."""
     seen: set[tuple[int, int]] = set()
     for band in bands.T:
         order = np.argsort(band, kind="stable")
         for same in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
             seen.update(combinations(sorted(same[:MOST].tolist()), 2))
-    found, how = [], []
-    last, own = -1, np.zeros(0, np.uint64)
-    for one, other in sorted(seen):
-        if one != last:
-            last, own = one, pieces(read(one))
-        share = shared(own, pieces(read(other)))
-        if share >= LEVEL:
-            found.append((one, other))
-            how.append(share)
-    return np.array(found, np.int64).reshape(-1, 2), np.array(how, np.float32)
+    pairs = np.array(sorted(seen), np.int64).reshape(-1, 2)
+    less, more = np.sort(sizes[pairs], axis=1).T
+    return [(int(a), int(b)) for a, b in pairs[less >= LEVEL * more]]  # no larger share is possible
+
+
+class _Held:
+    """Pieces of texts, of as many as fit read and cut only once."""
+
+    def __init__(self, read: Callable[[int], str]) -> None:
+        self.read, self.known = read, dict[int, NDArray[np.uint64]]()
+        self.room = HELD
+
+    def pieces(self, text: int) -> NDArray[np.uint64]:
+        if (known := self.known.get(text)) is not None:
+            return known
+        found = pieces(self.read(text))
+        self.room -= len(found)
+        if self.room >= 0:
+            self.known[text] = found
+        return found
 
 
 def pieces(text: str) -> NDArray[np.uint64]:
@@ -70,8 +103,10 @@ def pieces(text: str) -> NDArray[np.uint64]:
 
 
 def shared(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> float:
-    """The share of all pieces of two texts that both have (Jaccard), 0 to 1."""
-    both = int(np.isin(one, other, assume_unique=True).sum())
+    """The share of all pieces of two texts that both have (Jaccard), 0 to 1; both ascending."""
+    place = other.searchsorted(one)
+    place[place == len(other)] = 0
+    both = int(np.count_nonzero(other[place] == one))
     return both / (len(one) + len(other) - both)
 
 
