@@ -97,10 +97,15 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, *, placed: bool = False) -> Tensor:
         """placed: whether ``x`` comes from `place` and stays as it lies."""
-        if self.votes is None:
-            return self._answer(x, mask, placed)
-        raw: Tensor = self.votes(x, self._answer)
-        return raw
+        if self.seam is None or self.training or (placed and not self.every_stage):
+            return self._said(x, mask)
+        start = self._start(x, mask)
+        raw = self._said(rolled(x, start), mask)
+        if not self.every_stage:
+            return raw
+        for axis, n in enumerate(x.shape[2:], start=2):
+            raw = raw.narrow(axis, 0, n)
+        return rolled(raw, start, back=True)  # every cell's answer goes back to where the cell was
 
     def place(self, x: Tensor) -> Tensor:
         """Raw samples rolled as they are before the backbone sees them: alike for all circular
@@ -108,10 +113,12 @@ class Network(nn.Module):
         to where it was, so samples that are asked for those stay for the network to roll."""
         if self.seam is None or self.every_stage:
             return x
-        return rolled(x, self.seam.choose(self._values(x, None)[0]))
+        return rolled(x, self._start(x, None))
 
     def features(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """What the backbone gives: ``(B, net.features, *T)``."""
+        if self.seam is not None and not self.training:
+            x = rolled(x, self._start(x, mask))
         return self._look(x, mask)[0]
 
     def fit_stem(self, x: Tensor) -> None:
@@ -151,51 +158,38 @@ class Network(nn.Module):
         if self.votes is not None:
             self.votes.balance(batches, self._answer, loss)
 
-    def _answer(self, x: Tensor, mask: Tensor | None = None, placed: bool = False) -> Tensor:
-        if self.every_stage:
-            return self._answer_places(x, mask)
-        features, mask = self._look(x, mask, placed)
-        raw: Tensor = self.head(features, mask)
+    def _said(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        if self.votes is None:
+            return self._answer(x, mask)
+        raw: Tensor = self.votes(x, self._answer)
         return raw
 
-    def _answer_places(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        values, mask, start = self._laid_out(x, mask)
-        levels = self.backbone.levels(values, mask)
-        answer: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
-        if start is not None:  # every cell's answer goes back to where the cell was
-            for axis, n in enumerate(x.shape[2:], start=2):
-                answer = answer.narrow(axis, 0, n)
-            answer = rolled(answer, start, back=True)
-        return answer
+    def _answer(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if self.every_stage:
+            levels = self.backbone.levels(*self._values(x, mask))
+            raw: Tensor = self.head([f for f, _ in levels], [m for _, m in levels])
+        else:
+            raw = self.head(*self._look(x, mask))
+        return raw
+
+    def _start(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """The cell of each axis that is to come first: ``(B, rank)``."""
+        assert self.seam is not None, "asked only where shifts are exact"
+        return self.seam.choose(self._values(x, mask)[0])
 
     def _values(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Normalised values and the mask of real cells."""
         if mask is None:
             x, mask = masked(x, self.data)
+        if mask is not None and self.seam is not None:
+            raise _unkept("samples with padding")
         x = self.normalise(x)
         # What stands on padding is nothing: not the raw value of some fill, and no NaN either.
         return hide(x, mask), mask
 
-    def _look(
-        self, x: Tensor, mask: Tensor | None, placed: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
-        values, mask, _ = self._laid_out(x, mask, placed)
-        features: tuple[Tensor, Tensor | None] = self.backbone(values, mask)
+    def _look(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        features: tuple[Tensor, Tensor | None] = self.backbone(*self._values(x, mask))
         return features
-
-    def _laid_out(
-        self, x: Tensor, mask: Tensor | None, placed: bool = False
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Values and mask as the backbone sees them, and by how much samples were rolled."""
-        values, mask = self._values(x, mask)
-        if self.seam is None:
-            return values, mask, None
-        if mask is not None:
-            raise _unkept("samples with padding")
-        if self.training or placed:  # samples lie there as they should
-            return values, mask, None
-        values, start = self.seam(values)
-        return values, mask, start
 
 
 def build(plan: Plan, head: nn.Module | None = None, prior: Tensor | None = None) -> Network:
