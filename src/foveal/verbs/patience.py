@@ -13,6 +13,7 @@ from ..progress import Progress, Tick
 
 FIRST = 2.0  # seconds of reading before anything is foretold
 SLACK, SLACK_SHARE = 5.0, 0.05  # a command may end so much after its budget, the larger of both
+LEAST = 3.0  # seconds that training and judging take at the least
 
 
 def latest(budget: float) -> float:
@@ -42,7 +43,7 @@ class Patience(Progress):
     @contextmanager
     def bar(self, title: str, total: int | None = None) -> Iterator[Tick]:
         spent = time.monotonic() - self.started
-        if spent > latest(self.budget):
+        if spent > latest(self.budget) - LEAST:
             raise PlanError(
                 f"a budget of {spoken(self.budget)} cannot hold this: {spoken(spent)} went by "
                 f"before {title}",
@@ -67,7 +68,7 @@ class Patience(Progress):
         if spent < FIRST or not 0 < part < 1:
             return
         whole = began - self.started + spent / part
-        if whole <= latest(self.budget):
+        if whole <= latest(self.budget) - LEAST:
             return
         raise PlanError(
             f"a budget of {spoken(self.budget)} cannot hold this: {title} {total:,} samples alone "
