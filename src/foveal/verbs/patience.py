@@ -64,11 +64,10 @@ class Patience(Progress):
             yield tick
 
     def _foresee(self, title: str, began: float, part: float, total: int) -> None:
-        spent = time.monotonic() - began
-        if spent < FIRST or not 0 < part < 1:
-            return
-        whole = began - self.started + spent / part
-        if whole <= latest(self.budget) - LEAST:
+        now, most = time.monotonic(), latest(self.budget) - LEAST
+        spent, late = now - began, now - self.started > most
+        whole = began - self.started + spent / max(part, 1e-9)
+        if not 0 < part < 1 or whole <= most or (spent < FIRST and not late):
             return
         raise PlanError(
             f"a budget of {spoken(self.budget)} cannot hold this: {title} {total:,} samples alone "
