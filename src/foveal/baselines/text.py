@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -158,9 +159,16 @@ def _counts(known: Sequence[str], asked: Sequence[str], unit: Unit, *, binary: b
     return count.fit_transform(known), count.transform(asked)
 
 
-def _quietly() -> warnings.catch_warnings[None]:
-    """A cap on iterations is wanted: these are simple models."""
-    return warnings.catch_warnings(action="ignore")
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """A cap on iterations is wanted: these are simple models.
+
+    One thread: their products are thin, and beside other processes threads wait for each other.
+    """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with warnings.catch_warnings(action="ignore"), threadpool_limits(1):
+        yield
 
 
 def _baseline(

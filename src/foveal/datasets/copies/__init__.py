@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ...grid import Axis, data_of
 from ...progress import SILENT, Progress
@@ -75,7 +76,9 @@ def near_copies(
     if known is not None:
         return known
     first = np.sort(np.unique(hashes, return_index=True)[1])
-    pairs, how = _found(store, axes, first, progress)
+    # Products here are thin: one thread is as fast as two, and beside others three times faster.
+    with threadpool_limits(1, user_api="blas"):
+        pairs, how = _found(store, axes, first, progress)
     pairs, how = settled(pairs, how, len(first))
     found = Near(first[pairs], how)
     if remember:
