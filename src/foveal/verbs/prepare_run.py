@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from math import ceil, prod
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 LEAST_STEPS = 10  # or a pass, where that is less: fewer are no training
 MOST_MEMBERS = 5  # more add little
 LAST = 2.5  # seconds for intervals, leaks and the page
-JUDGING = ("scipy.stats", "sklearn.linear_model")  # take long to import, most of all beside others
 
 
 def task_of(plan: Plan) -> Task:
@@ -85,12 +85,17 @@ def pairs_question(plan: Plan, survey: Survey, split: Split) -> Question:
 
 
 def measured(plan: Plan, survey: Survey, split: Split, seconds: float) -> tuple[Plan, float]:
-    """The plan with the steps that fit ``seconds``, and those of them that judging will take."""
-    for module in JUDGING:
-        import_module(module)
+    """The plan with the steps that fit ``seconds`` from now on, and those of them that judging will
+    take. Measuring takes some of them."""
+    began = time.monotonic()
+    if plan.classes and survey.truths is None:
+        # Simple models will be asked. To import them takes a second alone and three beside others,
+        # which the reserve would have to hold.
+        import_module("sklearn.linear_model")
     network = new_network(plan, survey, split)
     batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
     plan, step, forward, slow = paced(network, plan, batches)
+    seconds -= time.monotonic() - began
     judged = fewer_views(plan, forward / batches.size, split, seconds)
     reserve = judging_seconds(judged, forward / batches.size, split, slow)
     check_room(plan.budget, seconds, min(LEAST_STEPS, len(batches)) * step, reserve)
