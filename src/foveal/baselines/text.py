@@ -16,8 +16,8 @@ from . import Baseline
 
 MOST_TEXTS = 50_000  # learned from; more would take minutes
 LEAST_TEXTS = 200
-# Seconds for a letter and a class, both models together: 1.6 on TREC (6 classes), 0.85 on MR (2), in
-# millionths, one core of a Xeon of 2023.
+# Seconds for a letter and a class, both models together: 1.6 on TREC (6 classes), 0.85 on MR (2),
+# in millionths, one core of a Xeon of 2023.
 PACE = 1e-6
 SPAN = {"words": (1, 2), "characters": (1, 3), "bytes": (1, 5)}
 Labels = NDArray[np.int64]
