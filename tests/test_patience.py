@@ -53,13 +53,16 @@ def test_time_that_went_by_unwatched_is_seen_when_the_next_work_begins():
         pass
     assert "13 s went by before comparing" in caught.value.what
     assert "--budget 36s or more" in caught.value.mend
-    late = Patience(Seen(), 10.0, time.monotonic() - 11.5)
+    with pytest.raises(PlanError, match="went by before training"):
+        patience.check("training")
+    late = Patience(Seen(), 10.0, time.monotonic() - 10.5)
+    late.check("training")
     with late.bar("comparing", 100) as tick:
         tick(100)
 
 
 def test_what_is_late_already_is_not_watched_first():
-    patience = Patience(Seen(), 10.0, time.monotonic() - 11.9)
+    patience = Patience(Seen(), 10.0, time.monotonic() - 10.9)
     with patience.bar("looking at", 100) as tick:
         tick(10)
         time.sleep(0.2)

@@ -13,7 +13,7 @@ from ..progress import Progress, Tick
 
 FIRST = 2.0  # seconds of reading before anything is foretold
 SLACK, SLACK_SHARE = 5.0, 0.05  # a command may end so much after its budget, the larger of both
-LEAST = 3.0  # seconds that training and judging take at the least
+LEAST = 4.0  # seconds that measuring, training and judging take at the least
 
 
 def latest(budget: float) -> float:
@@ -42,15 +42,7 @@ class Patience(Progress):
 
     @contextmanager
     def bar(self, title: str, total: int | None = None) -> Iterator[Tick]:
-        spent = time.monotonic() - self.started
-        if spent > latest(self.budget) - LEAST:
-            raise PlanError(
-                f"a budget of {spoken(self.budget)} cannot hold this: {spoken(spent)} went by "
-                f"before {title}",
-                where="--budget",
-                mend=f"give --budget {ceil(2 * spent + 10)}s or more; what was read once is kept, "
-                "so that later commands begin at once",
-            )
+        self.check(title)
         with self.progress.bar(title, total) as shown:
             began, done = time.monotonic(), 0
 
@@ -62,6 +54,19 @@ class Patience(Progress):
                     self._foresee(title, began, done / total, total)
 
             yield tick
+
+    def check(self, ahead: str) -> None:
+        """Before what is ``ahead``. Raises: PlanError when too little time is left for it."""
+        spent = time.monotonic() - self.started
+        if spent <= latest(self.budget) - LEAST:
+            return
+        raise PlanError(
+            f"a budget of {spoken(self.budget)} cannot hold this: {spoken(spent)} went by before "
+            f"{ahead}",
+            where="--budget",
+            mend=f"give --budget {ceil(2 * spent + 10)}s or more; what was read once is kept, so "
+            "that later commands begin at once",
+        )
 
     def _foresee(self, title: str, began: float, part: float, total: int) -> None:
         now, most = time.monotonic(), latest(self.budget) - LEAST

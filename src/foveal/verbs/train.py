@@ -81,8 +81,10 @@ def train(
         check_together(group, wish)
         with new_run(out, Path(path).absolute().stem) as run:
             note(run, source, wish)
-            patience = progress if budget is None else Patience(progress, budget, started)
-            survey = examine(source, task=task, progress=patience)
+            patience = None if budget is None else Patience(progress, budget, started)
+            survey = examine(source, task=task, progress=patience or progress)
+            if patience is not None:
+                patience.check("training")
             report = _begin(run, survey, wish, started, progress, group)
         return with_audit(report, budget, started, progress) if audit else report
 
