@@ -58,15 +58,8 @@ class Patience(Progress):
     def check(self, ahead: str) -> None:
         """Before what is ``ahead``. Raises: PlanError when too little time is left for it."""
         spent = time.monotonic() - self.started
-        if spent <= latest(self.budget) - LEAST:
-            return
-        raise PlanError(
-            f"a budget of {spoken(self.budget)} cannot hold this: {spoken(spent)} went by before "
-            f"{ahead}",
-            where="--budget",
-            mend=f"give --budget {ceil(2 * spent + 10)}s or more; what was read once is kept, so "
-            "that later commands begin at once",
-        )
+        if spent > latest(self.budget) - LEAST:
+            raise self._refused(f"{spoken(spent)} went by before {ahead}", 2 * spent)
 
     def _foresee(self, title: str, began: float, part: float, total: int) -> None:
         now, most = time.monotonic(), latest(self.budget) - LEAST
@@ -74,10 +67,13 @@ class Patience(Progress):
         whole = began - self.started + spent / max(part, 1e-9)
         if not 0 < part < 1 or whole <= most or (spent < FIRST and not late):
             return
-        raise PlanError(
-            f"a budget of {spoken(self.budget)} cannot hold this: {title} {total:,} samples alone "
-            f"will take until {spoken(whole)} after the start",
+        told = f"{title} {total:,} samples alone will take until {spoken(whole)} after the start"
+        raise self._refused(told, 1.5 * whole)
+
+    def _refused(self, why: str, needed: float) -> PlanError:
+        return PlanError(
+            f"a budget of {spoken(self.budget)} cannot hold this: {why}",
             where="--budget",
-            mend=f"give --budget {ceil(1.5 * whole + 10)}s or more; what was read once is kept, so "
-            "that later commands begin at once",
+            mend=f"give --budget {ceil(needed + 10)}s or more; what was read once is kept, so that "
+            "later commands begin at once",
         )
