@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -75,15 +77,11 @@ def separating(
     known: Features, labels: NDArray[np.int64], asked: Features, *, ridge: bool, seconds: float
 ) -> NDArray[np.int64]:
     """The class (M,) of the largest weighted sum, by logistic regression or by ``ridge``."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, RidgeClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     most = ITERATIONS // ROUNDS
     started = time.monotonic()
-    # One thread: these products are too thin for more, and idle ones would spin.
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the cap on iterations is wanted
+    with quietly():
         if ridge:
             plain: Any = RidgeClassifier(alpha=float(known.shape[1])).fit(known, labels)
             return np.asarray(plain.predict(asked), np.int64)
@@ -94,6 +92,21 @@ def separating(
             if int(model.n_iter_.max()) < most or time.monotonic() - started > seconds:
                 break
         return np.asarray(model.predict(asked), np.int64)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Fits on one thread whose cap on iterations is wanted.
+
+    Their products are too thin for more threads: idle ones would spin, and beside other processes
+    they wait for each other.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def ridge(known: Features, target: NDArray[Any], asked: Features) -> NDArray[np.float64]:

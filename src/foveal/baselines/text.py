@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from ..datasets.tokens import Unit, tokens
 from ..metrics.intervals import wilson
 from . import Baseline
+from .models import quietly
 
 MOST_TEXTS = 50_000  # learned from; more would take minutes
 LEAST_TEXTS = 200
@@ -109,7 +108,7 @@ def tfidf(
     there, here = _counts(known, asked, unit, binary=False)
     weigh = TfidfTransformer(sublinear_tf=True)
     there = weigh.fit_transform(there)
-    with _quietly():
+    with quietly():
         model: Any = LogisticRegression(C=10.0, max_iter=200).fit(there, labels)
         return np.asarray(model.predict(weigh.transform(here)), np.int64)
 
@@ -135,7 +134,7 @@ def nb_svm(
         outside = 1.0 + np.asarray(there[labels != one].sum(0)).ravel()
         ratio = np.log((inside / inside.sum()) / (outside / outside.sum()))
         scale = diags(ratio)
-        with _quietly():
+        with quietly():
             model: Any = LinearSVC(C=0.1, max_iter=3000).fit(there @ scale, labels == one)
         weights = model.coef_[0]
         weights = 0.75 * np.abs(weights).mean() + 0.25 * weights
@@ -157,18 +156,6 @@ def _counts(known: Sequence[str], asked: Sequence[str], unit: Unit, *, binary: b
         dtype=np.float64,
     )
     return count.fit_transform(known), count.transform(asked)
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """A cap on iterations is wanted: these are simple models.
-
-    One thread: their products are thin, and beside other processes threads wait for each other.
-    """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with warnings.catch_warnings(action="ignore"), threadpool_limits(1):
-        yield
 
 
 def _baseline(
