@@ -124,7 +124,7 @@ def test_a_pace_asks_only_when_it_knows_the_first_steps():
 
 
 def test_steps_are_planned_by_the_pace_of_a_slower_machine_soon():
-    """Seven steps after it became five times slower, the mean is four times what it was."""
+    """Nine steps after it became five times slower, the mean is four times what it was."""
     pace = Pace()
     for _ in range(200):
         pace.note(0.1, coarse=False)

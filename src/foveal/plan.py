@@ -201,6 +201,10 @@ class Plan:
             )
         return from_plain(Plan, values, where)
 
+    def by_user(self, key: str) -> bool:
+        """Whether the user set the number ``key``, such as "fit.threads", and it is to stay."""
+        return self.why.get(key, "").startswith("set by you")
+
     def edited(self, changes: dict[str, str]) -> Plan:
         """A copy with ``changes`` such as ``{"net.widths": "[16, 32]"}`` made, by the user.
 

@@ -161,5 +161,5 @@ def _without_flips(plan: Plan, turns: Symmetry) -> Plan:
 
 def _because(plan: Plan, why: dict[str, str]) -> Plan:
     """The plan with more reasons; what the user set stays said so."""
-    mine = {k: v for k, v in why.items() if not plan.why.get(k, "").startswith("set by you")}
+    mine = {k: v for k, v in why.items() if not plan.by_user(k)}
     return replace(plan, why={**plan.why, **mine})

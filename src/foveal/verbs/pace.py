@@ -36,7 +36,7 @@ def paced(
     core holds up all. On two cores with two other processes a step of six convolutions took 217 to
     232 ms on two threads and 129 to 160 on one (alone 50 and 90).
     """
-    threads, why = plan.fit.threads, plan.why.get("fit.threads", "")
+    threads = plan.fit.threads
     (step, forward), share = cores_got(partial(step_seconds, network, plan, batches))
     if plan.fit.device != "cpu" or share > CROWDED * threads:
         return plan, step, forward, 1.0
@@ -45,7 +45,7 @@ def paced(
     torch.set_num_threads(1)
     (alone, answer), share = cores_got(partial(step_seconds, network, plan, batches))
     slow = min(SLOWEST, 1 / max(share, 1e-3))
-    if alone > step or why.startswith("set by you"):
+    if alone > step or plan.by_user("fit.threads"):
         torch.set_num_threads(threads)
         return plan, step, forward, slow
     told = (

@@ -115,7 +115,7 @@ def worth_members(plan: Plan, seconds: float, left: float) -> tuple[int, str]:
         Lakshminarayanan, Pritzel and Blundell, arXiv:1612.01474.
     """
     why = plan.why.get("fit.members", "")
-    if why.startswith("set by you"):
+    if plan.by_user("fit.members"):
         return plan.fit.members, why
     if plan.budget is None or plan.folds or task_of(plan).joined is None or not capped(plan):
         return plan.fit.members, "one network can use all of the time"
@@ -148,9 +148,9 @@ def timed(plan: Plan, step: float, per_epoch: int, seconds: float) -> Plan:
     """The plan with the steps that ``seconds`` of training hold, at ``step`` seconds each."""
     from ..planner.fitting import MOST_EPOCHS
 
-    if plan.why.get("fit.steps", "").startswith("set by you"):
+    if plan.by_user("fit.steps"):
         return plan
-    if plan.why.get("fit.epochs", "").startswith("set by you") or plan.budget is None:
+    if plan.by_user("fit.epochs") or plan.budget is None:
         steps = max(1, round(plan.fit.epochs * per_epoch))
         why = f"{plan.fit.epochs:g} epochs of {per_epoch} batches"
         return _with(plan, plan.fit.epochs, steps, plan.why["fit.epochs"], why)
@@ -173,7 +173,7 @@ def _with(plan: Plan, epochs: float, steps: int, why_epochs: str, why_steps: str
 
 def capped(plan: Plan) -> bool:
     """Whether the steps are limited by something else than the time."""
-    return "never worth" in plan.why["fit.steps"] or plan.why["fit.steps"].startswith("set by you")
+    return "never worth" in plan.why["fit.steps"] or plan.by_user("fit.steps")
 
 
 def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan:

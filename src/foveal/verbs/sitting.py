@@ -137,7 +137,7 @@ def _deadline(plan: Plan, started: float, reserve: float, together: Together) ->
 
     assert plan.budget is not None
     left = max(plan.budget - (time.monotonic() - started), 2.0)
-    free = plan.fit.device == "cpu" and not plan.why.get("fit.threads", "").startswith("set by you")
+    free = plan.fit.device == "cpu" and not plan.by_user("fit.threads")
     return Deadline(
         left,
         reserve=reserve,
