@@ -10,7 +10,9 @@ import laws
 import reference
 from foveal.errors import PlanError
 from foveal.layers import BlurDown, MaxBlurPool, MaxPool
+from foveal.layers.around import around
 from foveal.layers.blur import _blurred, binomial, blurred
+from foveal.layers.memory import channels_last
 from strategies import few, grid, grids, per_axis
 
 RANKS = [1, 2, 3]
@@ -97,16 +99,25 @@ def test_says_how_to_mend_a_wrong_stride():
         BlurDown(2, 2)(torch.zeros(1, 3, 8))
 
 
-@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("small", [0, 128])
+@pytest.mark.parametrize("border", ["replicate", "circular"])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("rank", RANKS)
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (4, 2), (5, 3), (3, 1)])
-def test_the_gradient_of_a_blur_is_that_of_the_native_convolution(rank, kernel, stride):
+def test_the_gradient_of_a_blur_is_that_of_the_native_convolution(
+    rank, kernel, stride, last, border, small, monkeypatch
+):
+    # By a product with a matrix up to so many cells, by sums of slices above.
+    monkeypatch.setattr("foveal.layers.blur.SMALL", small)
     torch.manual_seed(0)
-    x = torch.randn(2, 3, *(9, 8, 7)[:rank], dtype=torch.float64, requires_grad=True)
-    weight = binomial((kernel,) * rank).double()
-    found = blurred(x, weight, (stride,) * rank)
-    want = _blurred(x, weight, (stride,) * rank)
+    x = torch.randn(2, 3, *(9, 8, 7)[:rank], dtype=torch.float64)
+    x = (channels_last(x) if last else x).requires_grad_()
+    weight, ends = binomial((kernel,) * rank).double(), ((1, 2),) * rank
+    found = blurred(x, weight, (stride,) * rank, ends, border)
+    want = _blurred(around(x, ends, border), weight, (stride,) * rank)
     slope = torch.randn_like(want)
     (ours,) = torch.autograd.grad(found, x, slope)
     (theirs,) = torch.autograd.grad(want, x, slope)
-    assert torch.equal(found, want)
+    torch.testing.assert_close(found, want)
     torch.testing.assert_close(ours, theirs)
+    assert not small or (found.stride(1) == 1) == last

@@ -1,6 +1,7 @@
 """Downsampling that does not jump when the input moves by one cell: blur first, then stride."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import comb
 
 import torch
@@ -8,11 +9,16 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from . import axes
+from .along import along
 from .around import Border, Ends, around, filled, taken_in
 from .axes import Ints
 from .convolution import convolve
 from .memory import room
 from .pooling import MaxPool
+
+# Cells of an axis up to which training blurs by a product with a matrix. One thread of a Xeon with
+# AMX, 256 x 32 x 32 x 32 cells forward and back: 7 ms for 21 in bf16, 12 for 28 in float32.
+SMALL = 128
 
 
 class BlurDown(nn.Module):
@@ -92,6 +98,10 @@ def blurred(
     """
     ends = ((0, 0),) * len(stride) if ends is None else ends
     if torch.is_grad_enabled() and x.requires_grad:
+        if x.device.type == "cpu" and max(x.shape[2:]) <= SMALL:
+            widths = weight.shape[2:]
+            ways = zip(x.shape[2:], widths, stride, ends, strict=True)
+            return along(x, [_matrix(*way, border, x.dtype) for way in ways])
         out: Tensor = _Blurred.apply(x, weight, stride, ends, border)  # type: ignore[no-untyped-call]
         return out
     return _blurred(around(x, ends, border), weight, stride)
@@ -101,6 +111,16 @@ def _blurred(x: Tensor, weight: Tensor, stride: tuple[int, ...]) -> Tensor:
     channels, rank = x.shape[1], len(stride)
     kernels = weight.expand(channels, 1, *weight.shape[2:])
     return convolve(x, kernels, None, stride, (0,) * rank, (1,) * rank, channels)
+
+
+@lru_cache(maxsize=256)
+def _matrix(
+    cells: int, width: int, stride: int, ends: tuple[int, int], border: Border, dtype: torch.dtype
+) -> Tensor:
+    """What each of ``cells`` gives to each mean along one axis: ``(T, cells)``."""
+    each = torch.eye(cells, dtype=torch.float64)[:, None]
+    means = _blurred(around(each, (ends,), border), binomial((width,)).double(), (stride,))
+    return means[:, 0].T.to(dtype).contiguous()
 
 
 class _Blurred(torch.autograd.Function):

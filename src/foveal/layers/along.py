@@ -1,0 +1,30 @@
+"""A matrix along each axis of a grid: what is linear in cells and the same for every channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor
+
+
+def along(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """``x`` with grid axis i multiplied by ``matrices[i]`` ``(T[i], S[i])``, of ``x``'s type.
+
+    The channels of a cell stay side by side in memory where they lay so.
+
+    Shapes: ``(B, C, *S) -> (B, C, *T)``, of any rank.
+    """
+    last = x.stride(1) == 1 and x.shape[1] > 1
+    out = (x.movedim(1, -1) if last else x).contiguous()
+    for i, matrix in enumerate(matrices):
+        axis = i + (1 if last else 2)
+        shape = list(out.shape)
+        inner = prod(shape[axis + 1 :])
+        shape[axis] = len(matrix)
+        if inner == 1:
+            out = (out.reshape(-1, matrix.shape[1]) @ matrix.T).view(shape)
+        else:
+            out = torch.matmul(matrix, out.reshape(-1, matrix.shape[1], inner)).view(shape)
+    return out.movedim(-1, 1) if last else out
