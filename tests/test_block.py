@@ -9,7 +9,7 @@ from foveal.networks.block import ConvBlock, Factored, Residual, Shifted, Stage,
 from foveal.networks.down import Down
 from plans import RANKS, SIZE, net_for
 
-DOWNS = ("max", "average", "stride", "blur")
+DOWNS = ("max", "energy", "average", "stride", "blur")
 
 
 def features(rank, channels=4, count=3):
@@ -68,7 +68,7 @@ def test_a_convolution_before_a_norm_has_no_bias():
 
 
 @pytest.mark.parametrize("rank", RANKS)
-@pytest.mark.parametrize("kind", ["max", "average", "blur"])
+@pytest.mark.parametrize("kind", ["max", "energy", "average", "blur"])
 def test_halving_ignores_what_stands_on_padding(rank, kind):
     down, x = Down(rank, kind, (2,) * rank), features(rank) - 5  # zeros would win a maximum
     wide, mask = padded(x)

@@ -330,6 +330,11 @@ def test_a_symmetry_and_exact_shifts_can_be_asked_for():
     wish = {"net.symmetry": "full", "net.turned": "[[0]]", "net.shift": "blur"}
     plan = make_plan(card(), MACHINE, epochs=3.0, changes=wish)
     assert (plan.net.symmetry, plan.net.turned, plan.net.shift) == ("full", ((0,),), "blur")
+    assert plan.net.down == "energy"
+    assert "positive" in plan.why["net.down"]
+    mine = make_plan(card(), MACHINE, changes={"net.shift": "blur", "net.down": "max"})
+    assert (mine.net.down, mine.by_user("net.down")) == ("max", True)
+    assert make_plan(card(), MACHINE, changes={"net.shift": "exact"}).net.down == "max"
     assert plan.why["net.symmetry"] == "set by you to full"
     assert plan.augment.plane == (0, 1)
     with pytest.raises(PlanError, match="'round' is not one of 'none', 'flips', 'rotations'"):

@@ -24,7 +24,7 @@ def ragged_plan(rank, **changes):
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("down", ["max", "average", "stride", "blur"])
+@pytest.mark.parametrize("down", ["max", "energy", "average", "stride", "blur"])
 @pytest.mark.parametrize("block", ["plain", "residual"])
 def test_padding_never_changes_an_answer(rank, down, block):
     plan = ragged_plan(rank, down=down, block=block, gate=True)

@@ -72,6 +72,8 @@ CASES = [
     {"down": "stride", "block": "residual", "norm": "group", "activation": "gelu"},
     {"down": "blur", "block": "plain", "norm": "channel", "hidden": (6,)},
     {"down": "max", "block": "plain", "shift": "blur", "stem_stride": 2},
+    {"down": "energy", "block": "plain", "shift": "blur"},
+    {"down": "energy", "block": "residual", "norm": "group"},
 ]
 
 
@@ -181,7 +183,7 @@ SIDES = {1: (16,), 2: (8, 8), 3: (4, 4, 4)}
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("down", ["max", "average", "stride"])
+@pytest.mark.parametrize("down", ["max", "energy", "average", "stride"])
 @pytest.mark.parametrize("symmetry", ["none", "full"])
 def test_no_circular_shift_changes_an_answer(rank, down, symmetry):
     whole = (tuple(range(rank)),)

@@ -19,7 +19,9 @@ class NetPart:
     block: "plain", "residual", "parallel" (the stages lie side by side on the stem and their
     outputs are joined: kernels of several widths over text), "factored" (each convolution over
     time and space is one over space and one over time) or "shifted" (a part of the channels moves
-    one step along time before each convolution over space). down: how a stage halves.
+    one step along time before each convolution over space). down: how a stage halves: the
+    "max" of a window, its "energy" (root of the mean square of what is positive), its "average",
+    a "blur", or a "stride" of the convolution.
     widths, depths: channels and convolutions of each stage. strides, kernels: one tuple per stage,
     one number per axis. pool: "average" or "max" of what is left of the grid, "grid": of each of
     its parts, four along each axis, or "opening": the largest of all and of the first cells.
@@ -43,7 +45,7 @@ class NetPart:
     stem_kernel: tuple[int, ...]
     stem_stride: tuple[int, ...]
     block: Literal["plain", "residual", "parallel", "factored", "shifted"]
-    down: Literal["max", "average", "stride", "blur"]
+    down: Literal["max", "energy", "average", "stride", "blur"]
     widths: tuple[int, ...]
     depths: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]

@@ -8,22 +8,29 @@ from torch import Tensor, nn
 from ..errors import PlanError
 from ..layers import AveragePool, BlurDown, MaxPool, hide, strided
 from ..layers.centred import CentredPool, Kind
+from ..layers.energy import half_square, root
 from ..layers.symmetry import Symmetry
 from ..net import NetPart
 from .parts import turns_of
 
-KINDS: dict[str, Kind] = {"max": "max", "average": "average", "blur": "blur"}
+KINDS: dict[str, Kind] = {
+    "max": "max",
+    "average": "average",
+    "energy": "average",
+    "blur": "blur",
+}
 
 
 class Down(nn.Module):
-    """Every ``stride`` cells become one, by their maximum, their average or a blur.
+    """Every ``stride`` cells become one, by their maximum, their energy, their average or a blur.
 
     Args:
         rank: number of grid axes.
-        kind: "max", "average", "blur" or, where ``shift`` is "blur", "stride" (nothing but that).
+        kind: "max", "energy", "average", "blur" or, where ``shift`` is "blur", "stride" (nothing
+            but that).
         stride: cells per step along each axis; 1 leaves an axis alone.
-        shift: "plain"; "blur" smooths between the maximum of every window and the stride (an
-            average or a blur smooths already).
+        shift: "plain"; "blur" smooths between the maximum of every window, or the energy of every
+            cell, and the stride (an average or a blur smooths already).
         turns: whose fields the channels are; windows then lie in the middle of the grid.
 
     Shapes: x ``(B, C, *S) -> (B, C, *T)``, mask ``(B, 1, *S) -> (B, 1, *T)``, with
@@ -42,7 +49,7 @@ class Down(nn.Module):
         turns: Symmetry | None = None,
     ) -> None:
         super().__init__()
-        self.stride, self.maximum = stride, kind == "max"
+        self.stride, self.maximum, self.energy = stride, kind == "max", kind == "energy"
         self.masks = turns is None
         self.dense = _dense(rank, stride, turns) if shift == "blur" and self.maximum else None
         self.pool: nn.Module
@@ -54,6 +61,12 @@ class Down(nn.Module):
             self.pool = MaxPool(rank, stride) if self.maximum else AveragePool(rank, stride)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        if not self.energy:
+            return self._pooled(x, mask)
+        half, less = self._pooled(half_square(x), mask)
+        return hide(root(half), less), less
+
+    def _pooled(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if mask is None:
             return self.pool(x if self.dense is None else self.dense(x)), None
         if not self.masks:

@@ -23,8 +23,8 @@ def fold(network: N) -> N:
 
     Those of a symmetry become plain ones first (`layers.symmetry.fold`). An average or a blur
     between the two lets a scale and an offset pass. A maximum lets them pass only where no scale
-    is negative; such a block keeps its norm, and `unfolded` names it. Answers agree within the
-    rounding of the weights' float type. The copy is for prediction.
+    is negative, an energy lets no offset pass; such a block keeps its norm, and `unfolded` names
+    it. Answers agree within the rounding of the weights' float type. The copy is for prediction.
     """
     folded = unturned(network)
     for block in folded.modules():
@@ -41,13 +41,16 @@ def plain(network: N) -> N:
 
 
 def unfolded(network: nn.Module) -> tuple[str, ...]:
-    """Names of blocks whose batch norm stands behind a maximum with a negative scale."""
+    """Names of blocks whose batch norm stands behind an energy, or behind a maximum with a
+    negative scale."""
     blocks = [(n, b) for n, b in network.named_modules() if isinstance(b, ConvBlock)]
     return tuple(n for n, b in blocks if isinstance(b.norm, BatchNorm) and not _folds(b))
 
 
 def _folds(block: ConvBlock) -> bool:
     if not isinstance(block.norm, BatchNorm):
+        return False
+    if block.down is not None and block.down.energy:
         return False
     maximum = block.down is not None and block.down.maximum
     return not maximum or bool((block.norm.weight >= 0).all())
