@@ -1,12 +1,13 @@
 """Digits at random angles: a network that turns with its input beside a plain one.
 
     python benchmarks/rotated_mnist.py MNIST [--train 12000] [--symmetry rotations none]
-        [--weights 25000] [--budget 8m] [--seed 0 1 2] [--set key=value ...] [--tune]
+        [--weights 25000] [--budget 8m] [--seed 0 1 2] [--held N] [--set key=value ...] [--tune]
 
 MNIST is the folder of the four idx files. All 70,000 digits are shuffled by the seed; the first
-12,000 are learned from (2,000 of them validate; of fewer, a sixth), the next 50,000 are the test
-part. Each is turned by an angle of its own, evenly drawn from a full turn, with bilinear
-interpolation, at 28 x 28 cells, black outside, and written to one npz that `foveal train` reads.
+12,000 are learned from (2,000 of them validate, of fewer a sixth, or ``--held``), the next 50,000
+are the test part. Each is turned by an angle of its own, evenly drawn from a full turn, with
+bilinear interpolation, at 28 x 28 cells, black outside, and written to one npz that `foveal train`
+reads.
 Both networks go the ordinary road and see digits at any angle: quarter turns need no copies where
 the network keeps them. ``--tune`` judges on a third of the learned ones instead of the test part.
 Nothing is asserted; the figures are for people.
@@ -74,8 +75,10 @@ def turned(x: NDArray[np.uint8], angles: torch.Tensor) -> NDArray[np.uint8]:
     return torch.cat(out).numpy()
 
 
-def make(folder: Path, path: Path, train: int, seed: int, tune: bool) -> None:
-    """Write the npz of one seed."""
+def make(
+    folder: Path, path: Path, train: int, seed: int, tune: bool, held: int | None = None
+) -> None:
+    """Write the npz of one seed; ``held`` of the learned ones validate, a sixth if None."""
     x, y = digits(folder)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(x))[: MOST + TEST]
@@ -85,7 +88,7 @@ def make(folder: Path, path: Path, train: int, seed: int, tune: bool) -> None:
         asked = slice(2 * train // 3, train)
         known = slice(0, 2 * train // 3)
     count = known.stop
-    held = count // 6
+    held = count // 6 if held is None else held
     parts = {
         "train": slice(0, count - held),
         "val": slice(count - held, count),
@@ -167,6 +170,7 @@ def main() -> None:
     parser.add_argument("--budget", default="8m")
     parser.add_argument("--seed", nargs="+", type=int, default=[0])
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--held", type=int)
     parser.add_argument("--tune", action="store_true")
     given = parser.parse_args()
     more = dict(pair.split("=", 1) for pair in given.set)
@@ -176,7 +180,7 @@ def main() -> None:
         for symmetry in given.symmetry:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "rotated.npz"
-                make(given.mnist, path, given.train, seed, given.tune)
+                make(given.mnist, path, given.train, seed, given.tune, given.held)
                 began = time.monotonic()
                 model = foveal.fit(
                     path,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from foveal.errors import DataError, FovealError, PlanError, RunError
 from foveal.networks.weights import load_weights
-from foveal.plan import Plan
+from foveal.plan import Plan, replace_part
 from foveal.report import Report
 from foveal.training.stop import Interrupted
 from foveal.verbs.demo import demo
@@ -134,6 +134,13 @@ class TestPlanned:
         cheap = fewer_views(plan, 1.0, split, 30.0)
         assert (cheap.judge.shift, cheap.judge.mirror) == (0, False)
         assert "too much of the time" in cheap.why["judge.shift"]
+        assert cheap.judge.turns == plan.judge.turns == 3
+        turning = replace_part(plan, "augment", turn=180.0, plane=(0, 1))
+        once = 1.0 * (len(split.validation) + len(split.test))
+        dear = fewer_views(turning, 1.0, split, 14 * 6.5 * once)  # six views, not eighteen
+        assert (dear.judge.turns, dear.judge.shift, dear.judge.mirror) == (1, 1, True)
+        assert "too much of the time" in dear.why["judge.turns"]
+        assert dear.why["judge.shift"] == plan.why["judge.shift"]
 
     def test_the_reserve_grows_with_the_work_and_leaves_time_to_train(self, drawn):
         plan, survey, split = drawn

@@ -54,6 +54,53 @@ def test_the_plan_says_which_views():
     assert {v.mirror for v in planned_views(both)} == {(), (0,), (1,), (0, 1)}
 
 
+@pytest.mark.parametrize(
+    ("reach", "angles"),
+    [(45.0, [0, 30, -30]), (180.0, [0, 120, -120]), (9.0, [0, 6, -6]), (0.0, [0])],
+)
+def test_angles_are_spread_over_those_that_training_turned_by(reach, angles):
+    plan = replace_part(plan_of(("a", "b")), "judge", turns=3, mirror=False, shift=0)
+    plan = replace_part(plan, "augment", turn=reach, plane=(0, 1))
+    views = planned_views(plan)
+    assert [view.turn for view in views] == angles
+    assert sum(view.weight for view in views) == pytest.approx(1)
+    many = replace_part(plan, "judge", turns=3, mirror=True, shift=1)
+    assert len(planned_views(many)) == 6 * len(angles)
+    for nowhere in ((), (0, 1, 2)):  # no plane, or several
+        assert planned_views(replace_part(plan, "augment", plane=nowhere)) == PLAIN
+    ragged = replace_part(plan, "data", fit="ragged")
+    assert planned_views(ragged) == PLAIN
+    even = replace_part(plan, "judge", turns=4)
+    assert len({abs(view.turn) for view in planned_views(even)}) == min(len(angles), 3)
+
+
+def test_a_look_turns_in_its_plane(x):
+    turned = look(x[..., :5], View(turn=90.0, plane=(0, 1)))
+    ways = (x[..., :5].rot90(k, (2, 3)).float() for k in (1, -1))
+    assert sum(torch.allclose(turned, way, atol=1e-3) for way in ways) == 1
+
+
+def test_the_mean_over_angles_is_the_same_for_a_quarter_turn():
+    class Blind(nn.Module):
+        """Sees no quarter turn, and any other angle."""
+
+        def forward(self, x):
+            each = [x.float().rot90(k, (2, 3)) for k in range(4)]
+            ramp = torch.arange(64.0).view(8, 8).sin()
+            return torch.stack([(ramp * view).sum((1, 2, 3)).tanh() for view in each]).mean(0)[
+                :, None
+            ]
+
+    x = torch.rand(9, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    plan = replace_part(plan_of(("a", "b")), "judge", turns=3, mirror=False, shift=0)
+    plan = replace_part(plan, "augment", turn=45.0, plane=(0, 1))
+    want = logits(Blind(), batches(x), plan)
+    assert np.abs(logits(Blind(), batches(x), plan, views=PLAIN) - want).max() > 1e-3
+    for quarter in (1, 2, 3):
+        found = logits(Blind(), batches(x.rot90(quarter, (2, 3))), plan)
+        np.testing.assert_allclose(found, want, atol=1e-5)
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_a_look_mirrors_and_shifts_any_grid(rank):
     x = torch.arange(2 * 3 * 5**rank).reshape(2, 3, *(5,) * rank)

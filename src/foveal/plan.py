@@ -132,6 +132,8 @@ class FitPart:
 class JudgePart:
     """How answers are made and scored: averaged views per sample, and their shifts in cells.
 
+    turns: views at so many angles, evenly over those that training turned samples by; one where
+    it turned them by none.
     window: samples more than twice as large along an axis are answered in overlapping windows of
     so many of their own cells, where answers have places; () where none are.
     """
@@ -140,6 +142,7 @@ class JudgePart:
     shift: int
     bootstrap: int
     window: tuple[int, ...] = ()
+    turns: int = 1
 
 
 @dataclass(frozen=True, slots=True)

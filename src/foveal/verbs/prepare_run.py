@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import operator
 import time
 from collections.abc import Iterator
 from importlib import import_module
@@ -184,7 +186,10 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
     from ..evaluation.predict import planned_views
 
     once = forward * (len(split.validation) + len(split.test))
-    fewer: tuple[dict[str, Any], ...] = ({}, {"shift": 0}, {"shift": 0, "mirror": False})
+    less: list[dict[str, Any]] = [{}, {"shift": 0}, {"mirror": False}]
+    if plan.augment.turn:
+        less.insert(1, {"turns": 1})
+    fewer = list(itertools.accumulate(less, operator.or_))
     for changes in fewer:
         trial = replace_part(plan, "judge", **changes)
         if once * len(planned_views(trial)) <= budget / 14:
@@ -192,7 +197,9 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
     if trial.judge == plan.judge:
         return plan
     reason = f"more views of {len(split.test)} test samples would cost too much of the time"
-    why = {**plan.why, "judge.shift": reason, "judge.mirror": reason}
+    judge = dataclasses.asdict(plan.judge)
+    fields = [k for k, v in dataclasses.asdict(trial.judge).items() if v != judge[k]]
+    why = plan.why | {f"judge.{name}": reason for name in fields}
     return dataclasses.replace(trial, why=why)
 
 
