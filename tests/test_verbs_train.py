@@ -141,6 +141,9 @@ class TestPlanned:
         assert (dear.judge.turns, dear.judge.shift, dear.judge.mirror) == (1, 1, True)
         assert "too much of the time" in dear.why["judge.turns"]
         assert dear.why["judge.shift"] == plan.why["judge.shift"]
+        why = turning.why | {"judge.turns": "set by you to 3"}
+        mine = fewer_views(dataclasses.replace(turning, why=why), 1.0, split, 30.0)
+        assert (mine.judge.turns, mine.judge.shift, mine.judge.mirror) == (3, 0, False)
 
     def test_the_reserve_grows_with_the_work_and_leaves_time_to_train(self, drawn):
         plan, survey, split = drawn

@@ -26,12 +26,16 @@ def half_square(x: Tensor) -> Tensor:
     if torch.is_grad_enabled() and x.requires_grad:
         out: Tensor = _HalfSquare.apply(x)  # type: ignore[no-untyped-call]
         return out
-    return x.relu().square() * 0.5
+    return _half_square(x.relu())
 
 
 def root(half: Tensor) -> Tensor:
     """The root of twice a mean of `half_square`. Any shape, float, never negative."""
     return (2 * half + LEAST).sqrt()
+
+
+def _half_square(positive: Tensor) -> Tensor:
+    return torch.addcmul(positive.new_zeros(()), positive, positive, value=0.5)
 
 
 class _HalfSquare(torch.autograd.Function):
@@ -41,7 +45,7 @@ class _HalfSquare(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         positive = x.relu()
         ctx.save_for_backward(positive)
-        return torch.addcmul(x.new_zeros(()), positive, positive, value=0.5)
+        return _half_square(positive)
 
     @staticmethod
     @once_differentiable

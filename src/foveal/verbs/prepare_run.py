@@ -179,18 +179,18 @@ def capped(plan: Plan) -> bool:
 
 
 def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan:
-    """The plan with as many views as cost at most a fourteenth of the budget.
+    """The plan with as many views as cost at most a fourteenth of the budget, or as its user set.
 
     forward: seconds of one sample's forward pass.
     """
     from ..evaluation.predict import planned_views
 
     once = forward * (len(split.validation) + len(split.test))
-    less: list[dict[str, Any]] = [{}, {"shift": 0}, {"mirror": False}]
-    if plan.augment.turn:
-        less.insert(1, {"turns": 1})
-    fewer = list(itertools.accumulate(less, operator.or_))
-    for changes in fewer:
+    less: dict[str, Any] = {"turns": 1, "shift": 0, "mirror": False}
+    if not plan.augment.turn:
+        del less["turns"]
+    mine = [{name: value} for name, value in less.items() if not plan.by_user(f"judge.{name}")]
+    for changes in itertools.accumulate(mine, operator.or_, initial={}):
         trial = replace_part(plan, "judge", **changes)
         if once * len(planned_views(trial)) <= budget / 14:
             break
