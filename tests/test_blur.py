@@ -121,3 +121,21 @@ def test_the_gradient_of_a_blur_is_that_of_the_native_convolution(
     torch.testing.assert_close(found, want)
     torch.testing.assert_close(ours, theirs)
     assert not small or (found.stride(1) == 1) == last
+
+
+def test_a_matrix_first_asked_for_in_an_answer_serves_training():
+    x = torch.randn(2, 3, 13, 11)
+    with torch.inference_mode():
+        asked = BlurDown(2, 2)(x)
+    trained = BlurDown(2, 2)(x.requires_grad_())
+    trained.sum().backward()
+    assert torch.equal(asked, trained.detach())
+
+
+def test_an_exported_blur_takes_any_size():
+    size = torch.export.Dim("size", min=4, max=400)
+    program = torch.export.export(
+        BlurDown(1, 2), (torch.randn(2, 3, 20),), dynamic_shapes={"x": {2: 2 * size}}
+    )
+    x = torch.randn(2, 3, 300)
+    torch.testing.assert_close(program.module()(x), BlurDown(1, 2)(x))
