@@ -51,4 +51,5 @@ class _HalfSquare(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
-        return gradient * positive
+        out: Tensor = gradient * positive
+        return out

@@ -190,7 +190,8 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
     if not plan.augment.turn:
         del less["turns"]
     mine = [{name: value} for name, value in less.items() if not plan.by_user(f"judge.{name}")]
-    for changes in itertools.accumulate(mine, operator.or_, initial={}):
+    nothing: dict[str, Any] = {}
+    for changes in itertools.accumulate(mine, operator.or_, initial=nothing):
         trial = replace_part(plan, "judge", **changes)
         if once * len(planned_views(trial)) <= budget / 14:
             break
