@@ -27,6 +27,11 @@ TRAIN = {
     "sharpness": "noisy and blurred copies in training",
 }
 COST = "one more training, and nothing for each answer"
+DEARER = {
+    "position": "one more training, and half as long again for each answer where cells are blurred",
+    "orientation": "one more training, and two or three views for each answer, which are averaged "
+    "(fewer: `--set judge.mirror=false --set judge.turns=1`)",
+}
 
 
 def by_family(rows: Sequence[Row]) -> dict[str, float]:
@@ -62,7 +67,7 @@ def remedy(rows: Sequence[Row], exact: Mapping[str, Exact], accuracy: Score | No
     value, family = weak[0]
     text = (
         f"{kept}What helps most, against {WORDS[family]} ({percent(value)} of 100 answers stay): "
-        f"{TRAIN[family]}; costs {COST}."
+        f"{TRAIN[family]}; costs {DEARER.get(family, COST)}."
     )
     group = exact.get({"orientation": "orbit", "position": "circular"}.get(family, ""))
     if group is not None:
