@@ -159,3 +159,11 @@ def test_corners_lie_outside():
     assert torch.equal(deep[0], inside)
     assert torch.equal(inside, inside.T)
     assert torch.equal(inside, inside.flip(0))
+
+
+def test_beyond_the_edge_stands_the_mirror_image_where_that_is_asked_for():
+    x = np.random.default_rng(5).normal(size=(2, 1, 12, 5))
+    wide = torch.from_numpy(np.pad(x, ((0, 0), (0, 0), (5, 5), (5, 5)), mode="symmetric"))
+    found = turned(torch.from_numpy(x), (0, 1), 30.0, beyond="reflection")
+    torch.testing.assert_close(found, turned(wide, (0, 1), 30.0)[:, :, 5:-5, 5:-5])
+    assert not torch.allclose(found, turned(torch.from_numpy(x), (0, 1), 30.0))

@@ -74,29 +74,20 @@ def spun(
 
     Shapes: ``(B, C, *S) -> (B, C, *S)``, of the same dtype.
     """
-    draw = 2 * torch.rand(3, len(x), generator=chance) - 1
-    return turned(x, plane, reach * draw[0], (shift[0] * draw[1], shift[1] * draw[2]))
-
-
-def turned(
-    x: Tensor, plane: tuple[int, int], degrees: Tensor, cells: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
-    """``x`` with each sample turned by its angle ``(B,)``, then moved by its ``cells``, ``(B,)``
-    along each axis of ``plane``; as `spun` does by chance."""
     axes = tuple(2 + axis for axis in plane)
-    grid = x.movedim(axes, (-2, -1))
-    shape, (rows, columns) = grid.shape, grid.shape[-2:]
-    angle = torch.deg2rad(degrees)
+    cells = x.movedim(axes, (-2, -1))
+    shape, (rows, columns) = cells.shape, cells.shape[-2:]
+    draw = 2 * torch.rand(3, len(x), generator=chance) - 1
+    angle = torch.deg2rad(reach * draw[0])
     cos, sin = angle.cos(), angle.sin()
     # Where each cell comes from, in halves of the grid, as torch counts them: columns first.
-    down, right = (torch.zeros_like(cos),) * 2 if cells is None else cells
-    up, across = 2 * down / rows, 2 * right / columns
+    up, across = 2 * shift[0] * draw[1] / rows, 2 * shift[1] * draw[2] / columns
     along = [cos, sin * rows / columns, across, -sin * columns / rows, cos, up]
     where = torch.stack(along, 1).view(-1, 2, 3).to(x.device)
-    flat = grid.reshape(len(x), -1, rows, columns)
+    flat = cells.reshape(len(x), -1, rows, columns)
     flat = flat if flat.is_floating_point() else flat.float()
-    places = F.affine_grid(where.to(flat.dtype), list(flat.shape), align_corners=False)
-    out = F.grid_sample(flat, places, "bilinear", "reflection", align_corners=False)
+    grid = F.affine_grid(where.to(flat.dtype), list(flat.shape), align_corners=False)
+    out = F.grid_sample(flat, grid, "bilinear", "reflection", align_corners=False)
     if not x.is_floating_point():
         limits = torch.iinfo(x.dtype)
         out = out.round_().clamp_(limits.min, limits.max).to(x.dtype)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..datasets.cache import batched
-from ..datasets.moved import turned
 from ..grid import Batch, Sample
+from ..layers.turning import turned
 from ..networks.build import Network
 from ..networks.ensemble import Ensemble
 from ..plan import Plan
@@ -86,7 +86,7 @@ def look(x: Tensor, view: View) -> Tensor:
     if view.turn:
         one, other = view.plane
         x = x if x.is_floating_point() else x.float()
-        x = turned(x, (one, other), torch.full((len(x),), view.turn))
+        x = turned(x, (one, other), view.turn, beyond="reflection")
     for axis, cells in enumerate(view.shift):
         if cells:
             size = x.shape[2 + axis]

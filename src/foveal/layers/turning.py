@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,14 +11,20 @@ from torch import Tensor
 
 
 def turned(
-    x: Tensor, plane: tuple[int, int], degrees: float, steps: tuple[float, float] = (1.0, 1.0)
+    x: Tensor,
+    plane: tuple[int, int],
+    degrees: float,
+    steps: tuple[float, float] = (1.0, 1.0),
+    *,
+    beyond: Literal["border", "reflection"] = "border",
 ) -> Tensor:
     """``x`` turned about its middle, from the first axis of ``plane`` towards the second.
 
-    Values between cells are interpolated linearly; beyond the edge stands the nearest cell.
+    Values between cells are interpolated linearly.
 
     Args:
         plane: two grid axes. steps: distance between neighbouring cells along each.
+        beyond: what stands beyond the edge, the nearest cell or the mirror image.
 
     Shapes: ``(B, C, *S) -> (B, C, *S)``, float.
     """
@@ -33,7 +40,7 @@ def turned(
     from_across = (cos * across[None, :] - sin * up[:, None]) / steps[1] * 2 / max(columns, 1)
     grid = torch.stack([from_across, from_up], -1)[None].to(x)
     flat = cells.reshape(1, -1, rows, columns)
-    out = F.grid_sample(flat, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    out = F.grid_sample(flat, grid, "bilinear", padding_mode=beyond, align_corners=False)
     return out.view(*lead, rows, columns).movedim((-2, -1), (first, second))
 
 

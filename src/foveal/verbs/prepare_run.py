@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import operator
 import time
 from collections.abc import Iterator
 from importlib import import_module
@@ -186,22 +184,17 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
     from ..evaluation.predict import planned_views
 
     once = forward * (len(split.validation) + len(split.test))
-    less: dict[str, Any] = {"turns": 1, "shift": 0, "mirror": False}
+    less = {"turns": 1, "shift": 0, "mirror": False}
     if not plan.augment.turn:
         del less["turns"]
-    mine = [{name: value} for name, value in less.items() if not plan.by_user(f"judge.{name}")]
-    nothing: dict[str, Any] = {}
-    for changes in itertools.accumulate(mine, operator.or_, initial=nothing):
-        trial = replace_part(plan, "judge", **changes)
-        if once * len(planned_views(trial)) <= budget / 14:
-            break
-    if trial.judge == plan.judge:
-        return plan
     reason = f"more views of {len(split.test)} test samples would cost too much of the time"
-    judge = dataclasses.asdict(plan.judge)
-    fields = [k for k, v in dataclasses.asdict(trial.judge).items() if v != judge[k]]
-    why = plan.why | {f"judge.{name}": reason for name in fields}
-    return dataclasses.replace(trial, why=why)
+    for name, value in less.items():
+        if once * len(planned_views(plan)) <= budget / 14:
+            break
+        if getattr(plan.judge, name) != value and not plan.by_user(f"judge.{name}"):
+            plan = replace_part(plan, "judge", **{name: value})
+            plan = dataclasses.replace(plan, why={**plan.why, f"judge.{name}": reason})
+    return plan
 
 
 def judging_seconds(plan: Plan, forward: float, split: Split, slow: float = 1.0) -> float:
