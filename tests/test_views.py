@@ -70,6 +70,8 @@ def test_angles_are_spread_over_those_that_training_turned_by(reach, angles):
         assert planned_views(replace_part(plan, "augment", plane=nowhere)) == PLAIN
     ragged = replace_part(plan, "data", fit="ragged")
     assert planned_views(ragged) == PLAIN
+    for few in (0, 1, -2):
+        assert planned_views(replace_part(plan, "judge", turns=few)) == PLAIN
     even = replace_part(plan, "judge", turns=4)
     assert len({abs(view.turn) for view in planned_views(even)}) == min(len(angles), 3)
 

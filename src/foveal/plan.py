@@ -133,7 +133,7 @@ class JudgePart:
     """How answers are made and scored: averaged views per sample, and their shifts in cells.
 
     turns: views at so many angles, evenly over those that training turned samples by; one where
-    it turned them by none.
+    it turned them by none, and for less than 2.
     window: samples more than twice as large along an axis are answered in overlapping windows of
     so many of their own cells, where answers have places; () where none are.
     """

@@ -75,7 +75,7 @@ def _angles(reach: float, count: int) -> list[float]:
     A mirrored sample is seen at the same ones, and so is one turned by a part of them: what a
     network keeps exactly, their mean keeps, too.
     """
-    if not reach:
+    if not reach or count < 2:
         return [0.0]
     step = 2 * reach / count
     return [step * i if 2 * i <= count else step * (i - count) for i in range(count)]
