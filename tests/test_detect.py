@@ -74,6 +74,7 @@ def test_the_plan_follows_the_sizes_of_boxes(rank: int) -> None:
     strides = [max(plan.net.levels[i][1]) for i in plan.net.looks]
     assert strides[0] * 2 <= max(card.sides[-1])
     assert plan.augment.zoom > 0
+    assert plan.judge.sizes == 1
     for key in ("net.looks", "net.tower", "augment.zoom", "net.widths"):
         assert plan.why[key]
     assert "where things of 2 classes lie" in plan.why["task"]

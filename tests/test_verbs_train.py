@@ -141,6 +141,9 @@ class TestPlanned:
         assert (dear.judge.turns, dear.judge.shift, dear.judge.mirror) == (1, 1, True)
         assert "too much of the time" in dear.why["judge.turns"]
         assert dear.why["judge.shift"] == plan.why["judge.shift"]
+        zooming = replace_part(plan, "augment", zoom=0.15)
+        dear = fewer_views(zooming, 1.0, split, 14 * 6.5 * once)
+        assert (dear.judge.sizes, dear.judge.shift, dear.judge.mirror) == (1, 1, True)
         why = turning.why | {"judge.turns": "set by you to 3"}
         mine = fewer_views(dataclasses.replace(turning, why=why), 1.0, split, 30.0)
         assert (mine.judge.turns, mine.judge.shift, mine.judge.mirror) == (3, 0, False)

@@ -76,6 +76,43 @@ def test_angles_are_spread_over_those_that_training_turned_by(reach, angles):
     assert len({abs(view.turn) for view in planned_views(even)}) == min(len(angles), 3)
 
 
+@pytest.mark.parametrize(("reach", "smallest"), [(0.15, 1 / 1.15), (0.25, 0.8), (0.0, 1.0)])
+def test_sizes_go_down_to_the_smallest_that_training_made(reach, smallest):
+    plan = replace_part(plan_of(("a", "b")), "judge", sizes=3, mirror=False, shift=0)
+    plan = replace_part(plan, "augment", zoom=reach)
+    views = planned_views(plan)
+    sizes = [view.size for view in views]
+    assert sizes == pytest.approx([1, smallest**0.5, smallest] if reach else [1])
+    assert sum(view.weight for view in views) == pytest.approx(1)
+    many = replace_part(plan, "judge", sizes=3, mirror=True, shift=1)
+    assert len(planned_views(many)) == 6 * len(sizes)
+    assert planned_views(replace_part(plan, "data", fit="ragged")) == PLAIN
+    for few in (0, 1, -2):
+        assert planned_views(replace_part(plan, "judge", sizes=few)) == PLAIN
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_smaller_look_keeps_the_middle_and_every_symmetry(rank):
+    chance = torch.Generator().manual_seed(2)
+    x = torch.randint(0, 255, (3, 2, *(8,) * rank), generator=chance).byte()
+    half = look(x, View(size=0.5))
+    assert half.dtype == torch.float32
+    assert half.shape == x.shape
+    inner = tuple(slice(2, 6) for _ in range(rank))
+    # A cell shows the middle between two of those that lie two cells apart at half the size.
+    mean = x.float().flatten(2).mean(2).view(3, 2, *[1] * rank)
+    outside = half.clone()
+    outside[(..., *inner)] = mean.expand_as(half)[(..., *inner)]
+    torch.testing.assert_close(outside, mean.expand_as(half))
+    pairs = x.float()
+    for axis in range(2, 2 + rank):
+        pairs = pairs.unflatten(axis, (4, 2)).mean(axis + 1)
+    torch.testing.assert_close(half[(..., *inner)], pairs)
+    for axis in range(2, 2 + rank):
+        mirrored = look(x.flip(axis), View(size=0.8)).flip(axis)
+        torch.testing.assert_close(mirrored, look(x, View(size=0.8)))
+
+
 def test_a_look_turns_in_its_plane(x):
     turned = look(x[..., :5], View(turn=90.0, plane=(0, 1)))
     ways = (x[..., :5].rot90(k, (2, 3)).float() for k in (1, -1))

@@ -144,6 +144,7 @@ def test_only_samples_of_another_size_are_cut(size, expected) -> None:
 def test_the_plan_says_how_large_windows_are() -> None:
     plan = TASK.planned(replace_part(PLAN, "data", fit="stretch"), CARD)
     assert plan.judge.window == CARD.median
+    assert (plan.judge.shift, plan.judge.sizes) == (0, 1)
     assert "things keep their size" in plan.why["judge.window"]
     uneven = replace(CARD, median=(10, 10), largest=(90, 10))
     plan = TASK.planned(replace_part(PLAN, "data", fit="stretch"), uneven)

@@ -133,7 +133,8 @@ class JudgePart:
     """How answers are made and scored: averaged views per sample, and their shifts in cells.
 
     turns: views at so many angles, evenly over those that training turned samples by; one where
-    it turned them by none, and for less than 2.
+    it turned them by none, and for less than 2. sizes: views at so many sizes, from a sample's own
+    down to the smallest that training made of it; one where it made none, and for less than 2.
     window: samples more than twice as large along an axis are answered in overlapping windows of
     so many of their own cells, where answers have places; () where none are.
     """
@@ -143,6 +144,7 @@ class JudgePart:
     bootstrap: int
     window: tuple[int, ...] = ()
     turns: int = 1
+    sizes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..datasets.cache import batched
+from ..datasets.moved import zoomed
 from ..grid import Batch, Sample
 from ..layers.turning import turned
 from ..networks.build import Network
@@ -27,14 +28,15 @@ HELD = {"cpu": 32 << 20, "cuda": 1 << 30}  # bytes of the first activation of on
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at a sample: degrees to turn it by, in a plane of two grid axes, axes to mirror,
-    cells to shift along each, and its weight."""
+    """One look at a sample: degrees to turn it by, in a plane of two grid axes, how many times as
+    large to make it, axes to mirror, cells to shift along each, and its weight."""
 
     mirror: tuple[int, ...] = ()
     shift: tuple[int, ...] = ()
     weight: float = 1.0
     turn: float = 0.0
     plane: tuple[int, ...] = ()
+    size: float = 1.0
 
 
 PLAIN = (View(),)
@@ -44,8 +46,8 @@ def planned_views(plan: Plan) -> tuple[View, ...]:
     """The looks that the plan asks for; weights sum to 1.
 
     Mirrored views only along axes that training was allowed to mirror, turned ones only by angles
-    that it turned by. Shifts go along the diagonal, forth and back, and weigh as much together as
-    the unmoved view.
+    that it turned by, smaller ones down to the smallest that it made: larger ones lose their edges.
+    Shifts go along the diagonal, forth and back, and weigh as much together as the unmoved view.
     Source: shifts and weights after Jordan, "94% on CIFAR-10 in 3.29 Seconds", arXiv:2404.00498.
     """
     axes = (
@@ -58,11 +60,14 @@ def planned_views(plan: Plan) -> tuple[View, ...]:
         back = tuple(-s for s in there)
         shifts = [((), 0.5), (there, 0.25), (back, 0.25)]
     plane = plan.augment.plane
-    flat = len(plane) == 2 and plan.data.fit != "ragged"
+    whole = plan.data.fit != "ragged"
+    flat = len(plane) == 2 and whole
     angles = _angles(plan.augment.turn if flat else 0.0, plan.judge.turns)
-    each = len(mirrors) * len(angles)
+    sizes = _sizes(plan.augment.zoom if whole else 0.0, plan.judge.sizes)
+    each = len(mirrors) * len(angles) * len(sizes)
     return tuple(
-        View(m, s, w / each, a, plane if a else ())
+        View(m, s, w / each, a, plane if a else (), z)
+        for z in sizes
         for a in angles
         for m in mirrors
         for s, w in shifts
@@ -81,8 +86,20 @@ def _angles(reach: float, count: int) -> list[float]:
     return [step * i if 2 * i <= count else step * (i - count) for i in range(count)]
 
 
+def _sizes(reach: float, count: int) -> list[float]:
+    """``count`` sizes from 1 down to the smallest that ``reach`` makes, each by the same factor."""
+    if not reach or count < 2:
+        return [1.0]
+    return [(1 + reach) ** (-i / (count - 1)) for i in range(count)]
+
+
 def look(x: Tensor, view: View) -> Tensor:
-    """``x`` (B, C, *S) as ``view`` sees it, same shape; what moves in is mirrored at the edge."""
+    """``x`` (B, C, *S) as ``view`` sees it, same shape; what moves in is mirrored at the edge,
+    and the mean of each channel stands around what is made smaller."""
+    if view.size != 1:
+        x = x if x.is_floating_point() else x.float()
+        scale = torch.full((len(x), x.ndim - 2), view.size, device=x.device)
+        x = zoomed(x, scale, (1 - scale) * torch.tensor(x.shape[2:], device=x.device) / 2)
     if view.turn:
         one, other = view.plane
         x = x if x.is_floating_point() else x.float()

@@ -85,12 +85,13 @@ def planned(plan: Plan, card: Card) -> Plan:
         "fit.weights": "cells that fit their boxes well count for more, whatever the class",
         "judge.mirror": "answers are turned back cell by cell where an axis may be mirrored",
         "judge.shift": "boxes of shifted views cannot be averaged",
+        "judge.sizes": "nor can those of larger and smaller ones",
     }
     still = (0,) * plan.rank
     plan = replace_part(plan, "augment", translate=still, cutout=0, warp=(), zoom=0.25)
     plan = replace_part(plan, "fit", label_smoothing=0.0, weights=())
     drawn = min(plan.judge.bootstrap, 300)
-    plan = replace_part(plan, "judge", mirror=False, shift=0, bootstrap=drawn)
+    plan = replace_part(plan, "judge", mirror=False, shift=0, sizes=1, bootstrap=drawn)
     return replace(plan, why=why)
 
 

@@ -73,9 +73,10 @@ def planned(plan: Plan, card: Card) -> Plan:
         **plan.why,
         "fit.label_smoothing": "Dice answers for the balance; borders are to be sharp",
         "judge.shift": "an answer that is shifted is another one",
+        "judge.sizes": "and so is one of another size",
     }
     plan = replace_part(plan, "fit", label_smoothing=0.0)
-    plan = replace_part(plan, "judge", shift=0)
+    plan = replace_part(plan, "judge", shift=0, sizes=1)
     if any(plan.augment.warp):
         plan = replace_part(plan, "augment", warp=())
         why["augment.warp"] = "a mask would have to run with its sample"

@@ -184,7 +184,9 @@ def fewer_views(plan: Plan, forward: float, split: Split, budget: float) -> Plan
     from ..evaluation.predict import planned_views
 
     once = forward * (len(split.validation) + len(split.test))
-    less = {"turns": 1, "shift": 0, "mirror": False}
+    less = {"sizes": 1, "turns": 1, "shift": 0, "mirror": False}
+    if not plan.augment.zoom:
+        del less["sizes"]
     if not plan.augment.turn:
         del less["turns"]
     reason = f"more views of {len(split.test)} test samples would cost too much of the time"
