@@ -18,7 +18,7 @@ from foveal.training.stop import Interrupted, Stop
 from toy import TASK, Net, Toy, fit, plan, shifted, train, train_in_a_process, weights
 
 STEPS = 12
-PLAN = plan(steps=STEPS, ema=0.9)
+PLAN = plan(steps=STEPS, ema=0.9, recall=0.8)
 CLOCKS = {"seconds", "samples_per_second"}
 
 

@@ -28,6 +28,7 @@ from roads import TINY, folders, shades
 from toy import Net, Toy, plan, poisoned, train
 
 STEPS = 12
+PLAN = plan(steps=STEPS, ema=0.9, recall=0.8)
 # Sums of parts are rounded in another order: after so many steps single numbers differ by this.
 CLOSE = {"atol": 2e-4, "rtol": 2e-3}
 SLOWER = {**TINY, "fit.precision": "fp32", "fit.threads": "1", "fit.channels_last": "false"}
@@ -94,14 +95,12 @@ def weights_of(net):
 
 
 def learn(group, folder):
-    net, _ = train(folder / "run", plan(steps=STEPS, ema=0.9), net=Normed(), together=group)
+    net, _ = train(folder / "run", PLAN, net=Normed(), together=group)
     return weights_of(net).tobytes()
 
 
 def learn_in_halves(group, folder):
-    net, _ = train(
-        folder / "run", plan(steps=STEPS, ema=0.9), net=Normed(), together=group, resume=True
-    )
+    net, _ = train(folder / "run", PLAN, net=Normed(), together=group, resume=True)
     return weights_of(net).tobytes()
 
 
@@ -117,9 +116,14 @@ def stop_at_six(group, folder, steps=STEPS, resume=False):
 
     try:
         train(
-            folder / "run", plan(steps=steps, ema=0.9 if steps == STEPS else 0.0), net=Normed(),
-            toy=Toy(on_batch), stop=stop, resume=resume, together=group,
-        )  # fmt: skip
+            folder / "run",
+            plan(steps=steps, ema=0.9 if steps == STEPS else 0.0, recall=0.8),
+            net=Normed(),
+            toy=Toy(on_batch),
+            stop=stop,
+            resume=resume,
+            together=group,
+        )
     except Interrupted as stopped:
         return str(stopped).encode()
     raise AssertionError("it went on")
@@ -137,7 +141,13 @@ def forever(group, folder):
             (folder / f"there-{group.rank}").write_text(str(os.getpid()))
         return x
 
-    train(folder / "run", plan(steps=10**6), net=Normed(), toy=Toy(on_batch), together=group)
+    train(
+        folder / "run",
+        plan(steps=10**6, recall=0.8),
+        net=Normed(),
+        toy=Toy(on_batch),
+        together=group,
+    )
 
 
 def curve(run):
@@ -147,7 +157,7 @@ def curve(run):
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
     folder = tmp_path_factory.mktemp("single")
-    net, _ = train(folder / "run", plan(steps=STEPS, ema=0.9), net=Normed())
+    net, _ = train(folder / "run", PLAN, net=Normed())
     return folder / "run", weights_of(net)
 
 
@@ -168,7 +178,7 @@ def test_stopped_by_two_and_resumed_by_one(tmp_path, single):
     told = [(tmp_path / f"done-{rank}").read_text() for rank in range(2)]
     assert "stopped by SIGTERM after step 6 of 12; everything is saved" in told[0]
     assert "after step 6 of 12" in told[1]
-    net, _ = train(tmp_path / "run", plan(steps=STEPS, ema=0.9), net=Normed(), resume=True)
+    net, _ = train(tmp_path / "run", PLAN, net=Normed(), resume=True)
     np.testing.assert_allclose(weights_of(net), single[1], **CLOSE)
 
 

@@ -78,7 +78,7 @@ class Toy:
         self.y = torch.arange(64) % 2
         x = torch.rand(64, 1, 8, 8, generator=chance) * 128 + self.y.view(-1, 1, 1, 1) * 60
         self.x = x.to(torch.uint8)
-        self.on_batch = on_batch
+        self.on_batch, self.rows = on_batch, torch.arange(64)
 
     def __len__(self) -> int:
         return 4

@@ -103,7 +103,8 @@ class FitPart:
     warmup: share of the steps before the peak rate. ema: decay per step of the averaged weights, 0
     for none. precision: "fp32" or "bf16". coarse: share of the steps at ``coarse_size``. weights:
     of each output in the loss; none: all alike. winograd: wide convolutions in fewer
-    multiplications. members: networks that learn side by side and answer together.
+    multiplications. members: networks that learn side by side and answer together. recall: share
+    of the target, in the end, that is what the network said of the sample before (classes alone).
     """
 
     optimiser: Literal["muon", "sgd"]
@@ -126,6 +127,7 @@ class FitPart:
     weights: tuple[float, ...] = ()
     winograd: bool = False
     members: int = 1
+    recall: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ def fitting(
     why["fit.label_smoothing"] = "a tenth of the certainty is spread: better calibrated"
     why["fit.ema"] = "a rate that reaches zero averages by itself"
     why["fit.members"] = "one, until the time that a step takes is known"
+    why["fit.recall"] = "the truth alone; steadier answers were not asked for"
     why["fit.winograd"] = machine.why_winograd
     why["fit.coarse"] = why["fit.coarse_size"] = early[2]
     return part

@@ -59,3 +59,12 @@ def halved(parts: int, samples: int) -> int:
             "close what else uses the memory",
         )
     return 2 * parts
+
+
+def unfit(folder: Path, error: Exception) -> RunError:
+    """The checkpoint is of another network."""
+    return RunError(
+        f"the checkpoint does not fit this network ({str(error).splitlines()[0][:80]})",
+        where=str(folder),
+        mend="resume with the plan.json the run was started with",
+    )

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..datasets.batches import Batches
 from ..datasets.truths import truth_of
-from ..errors import RunError
 from ..grid import Batch
 from ..plan import Plan
 from ..progress import Progress
@@ -21,12 +21,13 @@ from . import checkpoint, history
 from .averaging import Average
 from .checkpoint import State, under
 from .deadline import TOLERANCE, Deadline, Pace
-from .faults import halved, hopeless, sound, spoiled
+from .faults import halved, hopeless, sound, spoiled, unfit
 from .history import History
-from .optimiser import build_optimiser
+from .optimiser import Optimiser, build_optimiser
 from .position import Position
+from .recall import Recall, recalling
 from .schedule import advance, between
-from .together import ALONE, Together
+from .together import Together
 
 FAULTS = 3  # non-finite steps that are skipped before the run is set back, then stopped
 LAST = 20  # steps at full size however soon time is up: norms must learn its statistics
@@ -44,25 +45,25 @@ class Journey:
         validate: Any,
         plan: Plan,
         run: Path,
-        per_epoch: int,
+        batches: Batches,
         deadline: Deadline | None,
         progress: Progress,
-        together: Together = ALONE,
+        together: Together,
     ) -> None:
-        self.together, self.stopping = together, False
+        self.together, self.deadline, self.progress = together, deadline, progress
         self.network, self.task, self.validate, self.plan = network, task, validate, plan
-        self.truth = truth_of(task.target)
-        self.run, self.per_epoch, self.deadline, self.progress = run, per_epoch, deadline, progress
-        self.folder = run / "checkpoint"
-        self.device = torch.device(plan.fit.device)
+        self.run, self.folder, self.per_epoch = run, run / "checkpoint", len(batches)
+        self.truth, self.device = truth_of(task.target), torch.device(plan.fit.device)
         self.optimiser = build_optimiser(network, plan.fit)
-        self.average = Average(network, plan.fit.ema)
+        self.average, self.recall = Average(network, plan.fit.ema), recalling(plan, batches)
+        self.kept: dict[str, Optimiser | Average | Recall]
+        self.kept = {"optimiser": self.optimiser, "average": self.average, "recall": self.recall}
         self.at = Position(0, max(1, plan.fit.steps))
         self.coarse_cost = prod(plan.fit.coarse_size) / prod(plan.data.size)
         self.pace = Pace(self.coarse_cost, None if deadline is None else deadline.crowd)
         self.clock = time.monotonic if deadline is None else deadline.clock
         self.began = self.lap = self.checked = self.saved = self.told = self.clock()
-        self.checked_step, self.save_seconds, self.validating = 0, 0.0, 0.0
+        self.checked_step, self.save_seconds, self.validating, self.stopping = 0, 0.0, 0.0, False
         self.validation_seconds: float | None = None  # not known yet
         self.loss, self.losses, self.rate = 0.0, 0, 0.0
         self.pending: State | None = None
@@ -184,9 +185,9 @@ class Journey:
         """
         began, at = self.clock(), self.at
         at.seconds, self.began = at.seconds + began - self.began, began
-        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
-        tensors |= {f"optimiser.{n}": t for n, t in self.optimiser.state().items()}
-        tensors |= {f"average.{n}": t for n, t in self.average.state().items()}
+        states = {"network": self.network.state_dict()}
+        states |= {part: kept.state() for part, kept in self.kept.items()}
+        tensors = {f"{part}.{n}": t for part, state in states.items() for n, t in state.items()}
         whole = sound(tensors.values())
         if whole:
             checkpoint.save(self.folder, State(at.step, tensors, asdict(at)), self.pending)
@@ -277,21 +278,17 @@ class Journey:
             return False
         try:
             self.network.load_state_dict(under("network.", state.tensors))
-            self.average.load(under("average.", state.tensors))
-            self.optimiser.load(under("optimiser.", state.tensors))
+            for part, kept in self.kept.items():
+                kept.load(under(f"{part}.", state.tensors))
             self.at = Position(**state.facts)
         except (RuntimeError, KeyError, TypeError) as error:
-            raise RunError(
-                f"the checkpoint does not fit this network ({str(error).splitlines()[0][:80]})",
-                where=str(self.folder),
-                mend="resume with the plan.json the run was started with",
-            ) from error
+            raise unfit(self.folder, error) from error
         return self._align()
 
     def _align(self) -> bool:
         """Stand where the first process stands, to the last bit."""
         self.at = Position(**self.together.told(asdict(self.at)))
-        states = (self.network.state_dict(), self.optimiser.state(), self.average.state())
+        states = [self.network.state_dict(), *(kept.state() for kept in self.kept.values())]
         self.together.alike(tensor for state in states for tensor in state.values())
         self.pending, self.began = None, self.clock()
         for kept, buffer in zip(self.shadow, self.buffers, strict=True):

@@ -71,9 +71,7 @@ def fit(
     if plan.fit.winograd:
         tiled(network)
     together.synchronise(network)
-    journey = Journey(
-        network, task, validate, plan, run, len(batches), deadline, progress, together
-    )
+    journey = Journey(network, task, validate, plan, run, batches, deadline, progress, together)
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         progress.bar("training", 1000) as tick,
@@ -136,15 +134,17 @@ def _step(
     if plan.fit.channels_last:
         x = channels_last(x)
     _settle(journey, stems)
-    loss = _loss(journey, x, y, mask)
+    loss = _loss(journey, x, y, mask, batch.index)
     value, *lengths = _lengths(loss, optimiser.gradients())
     rate = middle_rate(at.progress, at.total - at.step, plan.fit.warmup)
     if isfinite(value) and all(map(isfinite, lengths)):
         optimiser.step(rate * at.brake)
         optimiser.clear()
+        journey.recall.keep()
         journey.moved(value, len(x), rate * at.brake)
     else:
         optimiser.clear()
+        journey.recall.drop()
         journey.fault(batch)
 
 
@@ -160,36 +160,38 @@ def _settle(journey: Journey, stems: Sequence[Convolution]) -> None:
             stem.bias.requires_grad_(learns)
 
 
-def _loss(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+def _loss(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None, index: Tensor) -> Tensor:
     """The loss of the batch, with its gradients; in parts where memory does not hold it whole."""
     while True:
         try:
-            return _in_parts(journey, x, y, mask)
+            return _in_parts(journey, x, y, mask, index)
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error) or not journey.together.alone:
                 raise
         # Out of the handler: the error holds on to all that was computed.
         journey.optimiser.clear()
+        journey.recall.drop()
         journey.squeeze(len(x))
         if journey.device.type == "cuda":
             torch.cuda.empty_cache()
         _chance(journey.plan.seed, journey.at.step, journey)
 
 
-def _in_parts(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+def _in_parts(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None, index: Tensor) -> Tensor:
     """Each part weighs by its samples, so gradients are those of a mean over the batch."""
     together, plan, count = journey.together, journey.plan, journey.at.parts
     half = plan.fit.precision == "bf16"
-    pieces = x.tensor_split(count), y.tensor_split(count)
+    pieces = x.tensor_split(count), y.tensor_split(count), index.tensor_split(count)
     masks = [None] * count if mask is None else mask.tensor_split(count)
     total = torch.zeros((), device=journey.device)
-    for some, target, hidden in zip(*pieces, masks, strict=True):
+    for some, target, rows, hidden in zip(*pieces, masks, strict=True):
         own = together.share(len(some))
         with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):
             raws = each(journey.network, some[own], None if hidden is None else hidden[own])
         whole = [together.whole(raw.float(), len(some)) for raw in raws]
         # A sum, not a mean: each of several networks learns as it would alone.
         loss = torch.stack([journey.task.loss(raw, target, hidden, plan) for raw in whole]).sum()
+        loss = journey.recall.mixed(loss, whole, rows, journey.at.progress)
         if count > 1:
             loss = loss * (len(some) / len(x))
         loss.backward()  # type: ignore[no-untyped-call]

@@ -17,8 +17,9 @@ WORDS = {
     "sharpness": "noise and blur",
 }
 TRAIN = {
-    "position": "blur before each stride (train again with `--set net.shift=blur`), or moved "
-    "copies (`--set augment.translate=...`)",
+    "position": "blur before each stride (train again with `--set net.shift=blur`), moved "
+    "copies (`--set augment.translate=...`), or earlier answers as targets (of classes: `--set "
+    "fit.recall=0.8`)",
     "orientation": "mirrored and turned copies in training (`--symmetry flips`, `--set "
     "augment.turn=180`)",
     "size": "copies of other sizes in training (`--set augment.zoom=0.25`)",
@@ -31,6 +32,8 @@ DEARER = {
     "position": "one more training, and half as long again for each answer where cells are blurred",
     "orientation": "one more training, and two or three views for each answer, which are averaged "
     "(fewer: `--set judge.mirror=false --set judge.turns=1`)",
+    "size": "one more training, and up to three views for each answer, which are averaged (fewer: "
+    "`--set judge.sizes=1`)",
 }
 
 
