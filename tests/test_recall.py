@@ -11,6 +11,8 @@ from foveal.tasks.classify import TASK
 from foveal.tasks.multilabel import TASK as SEVERAL
 from foveal.training.checkpoint import load
 from foveal.training.recall import FRESH, Recall, check_recall
+from foveal.verbs.plan import plan as planned
+from roads import TINY, folders, shades
 from toy import Toy, plan, poisoned, train, weights
 
 
@@ -117,6 +119,15 @@ def test_other_answers_and_too_many_are_refused():
     with pytest.raises(PlanError, match=r"not probabilities of one class each"):
         check_recall(dataclasses.replace(made, task="multilabel"), SEVERAL, 10)
     check_recall(dataclasses.replace(plan(), task="multilabel"), SEVERAL, 10**12)
+
+
+def test_a_plan_refuses_what_a_training_would(tmp_path):
+    data = folders(tmp_path / "data", *shades(8))
+    with pytest.raises(PlanError, match=r"(?s)the share is 2.*fit\.recall"):
+        planned(data, epochs=1, changes={**TINY, "fit.recall": "2"})
+    made = planned(data, epochs=1, changes={**TINY, "fit.recall": "0.5"})
+    assert made.fit.recall == 0.5
+    assert made.by_user("fit.recall")
 
 
 def test_a_training_recalls_every_sample_it_saw(tmp_path):

@@ -7,16 +7,20 @@ import pytest
 import torch
 from torch import nn
 
+from foveal.errors import PlanError
 from foveal.evaluation.predict import (
     PLAIN,
     View,
     batch_size,
+    check_views,
     logits,
     look,
     planned_views,
 )
 from foveal.grid import Batch
 from foveal.plan import replace_part
+from foveal.tasks.classify import TASK as CLASSIFY
+from foveal.tasks.segment import TASK as SEGMENT
 from report_samples import plan_of
 
 
@@ -111,6 +115,16 @@ def test_a_smaller_look_keeps_the_middle_and_every_symmetry(rank):
     for axis in range(2, 2 + rank):
         mirrored = look(x.flip(axis), View(size=0.8)).flip(axis)
         torch.testing.assert_close(mirrored, look(x, View(size=0.8)))
+
+
+@pytest.mark.parametrize("name", ["shift", "sizes"])
+def test_moved_views_of_answers_with_places_are_refused(name):
+    plan = replace_part(plan_of(("a", "b")), "judge", shift=0)
+    check_views(plan, SEGMENT)
+    moved = replace_part(plan, "judge", **{name: 2})
+    check_views(moved, CLASSIFY)
+    with pytest.raises(PlanError, match=rf"(?s)which other views move.*judge\.{name}.*--set"):
+        check_views(moved, SEGMENT)
 
 
 def test_a_look_turns_in_its_plane(x):

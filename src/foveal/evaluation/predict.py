@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..datasets.cache import batched
 from ..datasets.moved import zoomed
+from ..errors import PlanError
 from ..grid import Batch, Sample
 from ..layers.turning import turned
 from ..networks.build import Network
@@ -72,6 +73,18 @@ def planned_views(plan: Plan) -> tuple[View, ...]:
         for m in mirrors
         for s, w in shifts
     )
+
+
+def check_views(plan: Plan, task: Task) -> None:
+    """Raises: PlanError for moved or smaller views of answers that have places."""
+    asked = {"shift": plan.judge.shift, "sizes": max(plan.judge.sizes, 1) - 1}
+    for name, more in asked.items():
+        if more and task.own is not None:
+            raise PlanError(
+                f"the task {plan.task!r} answers with places, which other views move",
+                where=f"plan field judge.{name}",
+                mend=f"--set judge.{name}={0 if name == 'shift' else 1}",
+            )
 
 
 def _angles(reach: float, count: int) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,9 @@ def plan(
     source = Source(str(path), str(test) if test else None, bad_files, tuple(target), group)
     survey = examine(source, task=task, progress=progress)
     made, survey, split = draw(survey, wish, progress=progress)
-    from .prepare_run import measured, part, timed
+    from .sitting import fitted
 
-    if made.budget is None:
-        batches = part(made, survey, split.train, made.fit.batch, shuffle=True)
-        return timed(made, 1.0, len(batches), 0.0)
-    return measured(made, survey, split, made.budget)[0]
+    return fitted(made, survey, split, time.monotonic())[0]
 
 
 def draw(survey: Survey, wish: Wish, *, progress: Progress = SILENT) -> tuple[Plan, Survey, Split]:

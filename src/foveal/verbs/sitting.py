@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 def fitted(plan: Plan, survey: Survey, split: Split, started: float) -> tuple[Plan, float]:
     """The plan with its steps, and the seconds of its budget that judging will take."""
+    from ..evaluation.predict import check_views
     from ..training.recall import check_recall
     from .first_weights import check_members
     from .prepare_run import measured, part, task_of, timed
 
     check_members(plan)
     check_recall(plan, task_of(plan), len(split.train))
+    check_views(plan, task_of(plan))
     if plan.budget is None:
         batches = part(plan, survey, split.train, plan.fit.batch, shuffle=True)
         return timed(plan, 1.0, len(batches), 0.0), 0.0
