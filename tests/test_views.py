@@ -103,12 +103,11 @@ def test_a_smaller_look_keeps_the_middle_and_every_symmetry(rank):
     assert half.dtype == torch.float32
     assert half.shape == x.shape
     inner = tuple(slice(2, 6) for _ in range(rank))
-    # A cell shows the middle between two of those that lie two cells apart at half the size.
     mean = x.float().flatten(2).mean(2).view(3, 2, *[1] * rank)
     outside = half.clone()
     outside[(..., *inner)] = mean.expand_as(half)[(..., *inner)]
     torch.testing.assert_close(outside, mean.expand_as(half))
-    pairs = x.float()
+    pairs = x.float()  # at half the size a cell shows the mean of two along every axis
     for axis in range(2, 2 + rank):
         pairs = pairs.unflatten(axis, (4, 2)).mean(axis + 1)
     torch.testing.assert_close(half[(..., *inner)], pairs)

@@ -109,13 +109,13 @@ def _sizes(reach: float, count: int) -> list[float]:
 def look(x: Tensor, view: View) -> Tensor:
     """``x`` (B, C, *S) as ``view`` sees it, same shape; what moves in is mirrored at the edge,
     and the mean of each channel stands around what is made smaller."""
+    if (view.size != 1 or view.turn) and not x.is_floating_point():
+        x = x.float()
     if view.size != 1:
-        x = x if x.is_floating_point() else x.float()
         scale = torch.full((len(x), x.ndim - 2), view.size, device=x.device)
         x = zoomed(x, scale, (1 - scale) * torch.tensor(x.shape[2:], device=x.device) / 2)
     if view.turn:
         one, other = view.plane
-        x = x if x.is_floating_point() else x.float()
         x = turned(x, (one, other), view.turn, beyond="reflection")
     for axis, cells in enumerate(view.shift):
         if cells:

@@ -144,7 +144,6 @@ def _step(
         journey.moved(value, len(x), rate * at.brake)
     else:
         optimiser.clear()
-        journey.recall.drop()
         journey.fault(batch)
 
 
@@ -170,7 +169,6 @@ def _loss(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None, index: Te
                 raise
         # Out of the handler: the error holds on to all that was computed.
         journey.optimiser.clear()
-        journey.recall.drop()
         journey.squeeze(len(x))
         if journey.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -184,6 +182,7 @@ def _in_parts(journey: Journey, x: Tensor, y: Tensor, mask: Tensor | None, index
     pieces = x.tensor_split(count), y.tensor_split(count), index.tensor_split(count)
     masks = [None] * count if mask is None else mask.tensor_split(count)
     total = torch.zeros((), device=journey.device)
+    journey.recall.drop()  # what a step said that was not made, or not to its end
     for some, target, rows, hidden in zip(*pieces, masks, strict=True):
         own = together.share(len(some))
         with torch.autocast(journey.device.type, torch.bfloat16, enabled=half):

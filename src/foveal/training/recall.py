@@ -59,7 +59,7 @@ class Recall:
     ) -> None:
         self.share = share
         self.means = torch.zeros((members, samples if share else 0, choices), device=device)
-        self._heard: list[tuple[Tensor, Tensor]] = []
+        self._heard: list[tuple[Tensor, Tensor, Tensor]] = []  # places, means, answers
 
     def mixed(self, loss: Tensor, raws: Sequence[Tensor], index: Tensor, progress: float) -> Tensor:
         """``loss`` with the planned share of it given over to what is recalled.
@@ -74,15 +74,14 @@ class Recall:
         there = index.to(self.means.device)
         said = torch.stack(list(raws)).log_softmax(-1)
         known = self.means.index_select(1, there)  # zeros, and so no loss, of what is new
-        self._heard.append((there, said.detach().exp()))
+        self._heard.append((there, known, said.detach().exp()))
         share = self.share * progress**2
         recalled = -(known * said).sum(-1).mean(-1).sum()
         return (1 - share) * loss + share * recalled
 
     def keep(self) -> None:
         """Take what was said since the last call into the means."""
-        for there, answers in self._heard:
-            known = self.means.index_select(1, there)
+        for there, known, answers in self._heard:
             fresh = torch.where(known.sum(-1, keepdim=True) > 0, FRESH, 1.0)
             self.means.index_copy_(1, there, torch.lerp(known, answers, fresh))
         self.drop()
