@@ -13,6 +13,7 @@ from ..errors import PlanError
 from . import axes, winograd
 from .around import Border, around
 from .axes import Ints
+from .channelwise import channelwise, worth_it
 
 Padding = Literal["zeros", "replicate", "circular"]
 _CONVOLVE: dict[int, Callable[..., Tensor]] = {2: F.conv2d, 3: F.conv3d}
@@ -239,6 +240,8 @@ def convolve(
         # One cell sees itself alone: a plane of all cells takes a third to half of the time.
         flat = F.conv2d(x.flatten(2, -2), weight.flatten(2, -2), bias, groups=groups)
         return flat.view(*flat.shape[:2], *x.shape[2:])
+    if worth_it(x, weight, stride, groups):
+        return channelwise(x, weight, bias, stride, start, dilation)
     if rank > 1:
         return _CONVOLVE[rank](x, weight, bias, stride, start, dilation, groups)
     # A grid of height 1 keeps channels-last memory, which conv1d would copy away.
