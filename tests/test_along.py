@@ -37,6 +37,15 @@ def test_has_the_right_gradient(rank, last):
     assert torch.autograd.gradcheck(lambda v: along(v, matrices), x)
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_an_axis_without_a_matrix_stays(last):
+    x, (one, _, three) = _both(3)
+    want = along(x, (one, torch.eye(4, dtype=torch.float64), three))
+    found = along(channels_last(x) if last else x, (one, None, three))
+    torch.testing.assert_close(found, want)
+    assert torch.equal(along(x, (None, None, None)), x)
+
+
 def test_one_channel_is_no_matter_of_memory():
     x, matrices = _both(2)
     torch.testing.assert_close(along(x[:, :1], matrices), along(x, matrices)[:, :1])

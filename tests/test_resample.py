@@ -128,6 +128,26 @@ def test_keeps_the_laws_of_every_layer(rank):
     laws.all_of_them(Resize(), grid(rank))
 
 
+@pytest.mark.parametrize("rank", RANKS)
+def test_cells_stay_together_in_memory(rank):
+    x = torch.randn(2, 6, *[5] * rank)
+    for size in ([8] * rank, [3] * rank, [8, *[5] * (rank - 1)]):
+        found = resize(channels_last(x), size)
+        torch.testing.assert_close(found, resize(x, size))
+        assert found.stride(1) == 1
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_halves_agree_with_the_definition_with_and_without_autocast(rank):
+    x = torch.randn(2, 4, *[6] * rank).bfloat16()
+    want = reference.resize(x.double().numpy(), (9,) * rank)
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            found = resize(x, [9] * rank)
+        assert found.dtype == torch.bfloat16
+        np.testing.assert_allclose(found.double().numpy(), want, atol=0.04)
+
+
 def test_says_how_to_mend():
     with pytest.raises(PlanError, match=r"size \(4,\) does not fit an input of shape \(1, 3, 8, 8"):
         resize(torch.zeros(1, 3, 8, 8), [4])

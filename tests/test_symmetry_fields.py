@@ -53,6 +53,19 @@ def test_turns_along_exactly(symmetry, make, training):
         layer.double()
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_joined_fields_lie_in_memory_as_their_parts_do(rank):
+    symmetry = symmetry_of(rank, "full")
+    n = len(symmetry)
+    a, b = torch.randn(2, 2 * n, *[4] * rank), torch.randn(2, 3 * n, *[4] * rank)
+    flat = join(symmetry, a, b)
+    assert flat.is_contiguous()
+    last = join(symmetry, channels_last(a), channels_last(b))
+    assert last.stride(1) == 1
+    assert torch.equal(last, flat)
+    assert torch.equal(join(symmetry, channels_last(a), b), flat)
+
+
 @named
 @pytest.mark.parametrize("kind", ["average", "max"])
 def test_a_pooled_answer_stays(symmetry, kind):

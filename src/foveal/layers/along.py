@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 
-def along(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """``x`` with grid axis i multiplied by ``matrices[i]`` ``(T[i], S[i])``, of ``x``'s type.
+def along(x: Tensor, matrices: Sequence[Tensor | None]) -> Tensor:
+    """``x`` with grid axis i multiplied by ``matrices[i]`` ``(T[i], S[i])``, of ``x``'s type; by
+    none it stays as it is. What shrinks most goes first: the rest has less to do.
 
     The channels of a cell stay side by side in memory where they lay so.
 
@@ -18,7 +19,8 @@ def along(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """
     last = x.stride(1) == 1 and x.shape[1] > 1
     out = (x.movedim(1, -1) if last else x).contiguous()
-    for i, matrix in enumerate(matrices):
+    changes = [(len(m) / m.shape[1], i, m) for i, m in enumerate(matrices) if m is not None]
+    for _, i, matrix in sorted(changes, key=lambda change: change[0]):
         axis = i + (1 if last else 2)
         shape = list(out.shape)
         inner = prod(shape[axis + 1 :])

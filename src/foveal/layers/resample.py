@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import PlanError
+from .along import along
 
 _NATIVE = (torch.uint8, torch.float32, torch.float64)
 
@@ -37,15 +38,14 @@ def resize(x: Tensor, size: Sequence[int]) -> Tensor:
 
 def _separable(x: Tensor, size: tuple[int, ...]) -> Tensor:
     dtype = x.dtype
-    exact = torch.float64 if dtype == torch.float64 else torch.float32
-    x = x.to(exact)
-    changes = [(t / s, axis) for axis, (s, t) in enumerate(zip(x.shape[2:], size, strict=True), 2)]
-    for _, axis in sorted(changes):  # what shrinks most goes first: the rest has less to do
-        old, new = x.shape[axis], size[axis - 2]
-        if old != new:
-            rows = _rows(old, new).to(x.device, exact)
-            x = (x.movedim(axis, -1) @ rows.T).movedim(-1, axis)
-    x = x.contiguous()
+    half = dtype in (torch.float16, torch.bfloat16)
+    kept = x.is_floating_point() and (not half or torch.is_autocast_enabled(x.device.type))
+    exact = dtype if kept else torch.float32  # autocast would make products of halves anyway
+    rows = [
+        None if old == new else _rows(old, new).to(x.device, exact)
+        for old, new in zip(x.shape[2:], size, strict=True)
+    ]
+    x = along(x.to(exact), rows)
     return x.round().clamp(0, 255).to(dtype) if dtype == torch.uint8 else x.to(dtype)
 
 

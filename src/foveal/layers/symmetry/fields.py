@@ -73,4 +73,9 @@ def join(symmetry: Symmetry, *parts: Tensor) -> Tensor:
     Shapes: ``(B, n * K, *S), (B, n * L, *S), ... -> (B, n * (K + L + ...), *S)``.
     Raises: PlanError if the channels of a part are no whole fields.
     """
-    return torch.cat([symmetry.apart(part) for part in parts], 2).flatten(1, 2)
+    apart = [symmetry.apart(part) for part in parts]
+    if all(part.stride(1) == 1 for part in parts):
+        # In the order of channels-last memory: a cat of the middle axis would lay out all anew.
+        cells = [fields.movedim((1, 2), (-2, -1)) for fields in apart]
+        return torch.cat(cells, -1).flatten(-2).movedim(-1, 1)
+    return torch.cat(apart, 2).flatten(1, 2)
