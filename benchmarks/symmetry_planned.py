@@ -15,7 +15,6 @@ people.
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 import platform
 from collections.abc import Callable
@@ -23,8 +22,8 @@ from dataclasses import replace
 from time import monotonic
 
 import torch
-from symmetry import medians
-from torch import Tensor, nn
+from symmetry import medians, prediction
+from torch import nn
 
 from foveal.duration import seconds
 from foveal.grid import Batch
@@ -70,17 +69,6 @@ def step(plan: Plan, network: nn.Module, batch: Batch) -> Callable[[], None]:
     return once
 
 
-def prediction(plan: Plan, network: nn.Module, x: Tensor) -> Callable[[], None]:
-    half = plan.fit.precision == "bf16"
-    network.eval()
-
-    def once() -> None:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-            network(x)
-
-    return once
-
-
 def compare(kind: str, given: argparse.Namespace) -> None:
     changes = dict(pair.split("=", 1) for pair in given.set)
     wish = Wish(budget=given.budget, symmetry=kind, changes=changes)
@@ -101,9 +89,10 @@ def compare(kind: str, given: argparse.Namespace) -> None:
         {name: step(plans[name], network, batch) for name, network in networks.items()},
         given.rounds,
     )
-    folded = {name: layouts(plan, fold(copy.deepcopy(net))) for name, net in networks.items()}
+    folded = {name: layouts(plan, fold(net)) for name, net in networks.items()}
+    half = plan.fit.precision == "bf16"
     asked = medians(
-        {name: prediction(plans[name], network, batch.x) for name, network in folded.items()},
+        {name: prediction(network, batch.x, half) for name, network in folded.items()},
         given.rounds,
     )
     macs = " | ".join(f"{costs[name].macs / 1e6:.1f}" for name in plans)

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from .memory import channels_last, room
+
 Ints = tuple[int, ...]
 
 
@@ -68,7 +70,7 @@ def _of_cells(
     reach = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
     full = [n + 2 * b - r for n, b, r in zip(x.shape[2:], start, reach, strict=True)]
     if full != list(gradient.shape[2:]):
-        apart = _like(gradient.new_zeros(*gradient.shape[:2], *full), x)
+        apart = room(gradient, full).zero_()
         apart[:, :, :: stride[0], :: stride[1], :: stride[2]] = gradient
         gradient = apart
     around = [r - b for r, b in zip(reach, start, strict=True)]
@@ -83,7 +85,6 @@ def _of_kernel(
     last = (cells - 1) * stride[0] + 1
     behind = last + dilation[0] * (taps - 1) - start[0] - x.shape[2]
     x = F.pad(x, (0, 0, 0, 0, start[0], behind))  # a negative number cuts off
-    starts = [tap * dilation[0] for tap in range(taps)]
     planes = [
         torch.ops.aten.convolution_backward(
             _planes(gradient),
@@ -98,7 +99,7 @@ def _of_kernel(
             len(weight),
             (False, True, False),
         )[1]
-        for at in starts
+        for at in range(0, taps * dilation[0], dilation[0])
     ]
     return torch.stack(planes, 2)
 
@@ -110,7 +111,4 @@ def _planes(volumes: Tensor) -> Tensor:
 
 def _like(volumes: Tensor, x: Tensor) -> Tensor:
     """``volumes`` in channels-last memory where ``x`` lies so, else contiguous."""
-    last = x.stride(1) == 1
-    return volumes.contiguous(
-        memory_format=torch.channels_last_3d if last else torch.contiguous_format
-    )
+    return channels_last(volumes) if x.stride(1) == 1 else volumes.contiguous()
