@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...layers.along import along
 from ...layers.resample import resize
 
 Rows = NDArray[np.int64]  # the number of each sample of the batch, by which its chance is drawn
@@ -99,7 +100,7 @@ def thickened(x: Tensor, axis: int, slices: int) -> Tensor:
     count = torch.bincount(part).to(x)
     weight = F.one_hot(part).to(x) / count
     spread = F.one_hot(part).to(x) @ weight.T
-    return (x.movedim(2 + axis, -1) @ spread.T).movedim(-1, 2 + axis)
+    return along(x, [spread if i == axis else None for i in range(x.ndim - 2)])
 
 
 def brighter(x: Tensor, by: Tensor) -> Tensor:
