@@ -18,6 +18,7 @@ from foveal.layers import (
     MaxPool,
     OpeningPool,
 )
+from foveal.layers.centred import CentredPool
 from strategies import few, grid, grids, masked_grids, per_axis
 
 RANKS = [1, 2, 3]
@@ -213,3 +214,19 @@ def test_padding_is_no_opening():
     assert OpeningPool(9)(x, mask).tolist() == [[7.0, 7.0], [0.0, 0.0]]
     with pytest.raises(PlanError, match="cells is 0"):
         OpeningPool(0)
+
+
+@pytest.mark.parametrize("rank", RANKS)
+def test_the_largest_keeps_its_type_under_autocast(rank):
+    """Autocast makes float32 of volumes before they are pooled; a maximum needs none."""
+    x = torch.randn(2, 3, *(7, 6, 5)[:rank]).bfloat16().requires_grad_()
+    want = MaxPool(rank, 2)(x)
+    (slope,) = torch.autograd.grad(want.sum(), x)
+    for layer in (MaxPool(rank, 2), CentredPool(rank, "max", 2, kernel=3, padding="circular")):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = layer(x)
+        assert found.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        found = MaxPool(rank, 2)(x)
+    assert torch.equal(found, want)
+    assert torch.equal(torch.autograd.grad(found.sum(), x)[0], slope)

@@ -15,9 +15,9 @@ from .around import Border, around
 from .axes import Ints
 from .blur import binomial, blurred
 from .convolution import Convolution, Padding, convolve
+from .pooling import largest
 
 Kind = Literal["max", "average", "blur"]
-_MAX: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 _AVERAGE: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
@@ -200,13 +200,13 @@ class CentredPool(nn.Module):
         if max(*width, *self.stride) == 1:
             return x
         if self.kind == "max" and self.padding == "replicate":  # as if nothing stood outside
-            return _MAX[self.rank](x, width, self.stride, start)
+            return largest(x, width, self.stride, start)
         if self.kind == "blur":
             kernel = binomial(width).to(x.device, x.dtype)
             return blurred(x, kernel, self.stride, tuple((b, b) for b in start), self.padding)
         x = surround(x, start, self.padding)
         if self.kind == "max":
-            return _MAX[self.rank](x, width, self.stride)
+            return largest(x, width, self.stride)
         return _AVERAGE[self.rank](x, width, self.stride)
 
     def extra_repr(self) -> str:

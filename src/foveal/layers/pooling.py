@@ -26,6 +26,28 @@ _ADAPTIVE: dict[tuple[int, str], Callable[..., Tensor]] = {
 }
 
 
+def largest(
+    x: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    before: tuple[int, ...] | int = 0,
+    *,
+    open_end: bool = False,
+) -> Tensor:
+    """The largest value of each window, in the type of ``x``, which holds every answer.
+
+    Autocast on a CPU would make float32 of volumes before they are pooled, a seventh of what a
+    network for masks takes to answer in bf16.
+
+    Shapes: ``(B, C, *S) -> (B, C, *T)``; ``open_end``: the last window may be cut short.
+    """
+    pool = _MAX[x.ndim - 2]
+    if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return pool(x, kernel, stride, before, ceil_mode=open_end)
+    with torch.autocast("cpu", enabled=False):
+        return pool(x, kernel, stride, before, ceil_mode=open_end)
+
+
 class _Window(nn.Module):
     """Where windows lie: they start as those of a `Convolution` of that kernel and stride."""
 
@@ -64,11 +86,11 @@ class MaxPool(_Window):
         super().__init__(rank, kernel, stride)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        extra, pool = self.missing(x), _MAX[self.rank]
+        extra = self.missing(x)
         x = hide(x, mask, -torch.inf)
         if any(extra) and not self._apart:
             x, extra = axes.pad_behind(x, extra, -torch.inf), ()
-        out = pool(x, self.kernel, self.stride, self.before, ceil_mode=any(extra))
+        out = largest(x, self.kernel, self.stride, self.before, open_end=any(extra))
         return out if mask is None else hide(out, strided(mask, self.stride))
 
 
