@@ -9,18 +9,19 @@ from foveal.layers.memory import channels_last
 LETTERS = "xyz"
 
 
-def _both(rank):
+def _both(rank, new=(3, 7, 2)):
     torch.manual_seed(rank)
-    size, less = (5, 4, 6)[:rank], (3, 7, 2)[:rank]
+    size = (5, 4, 6)[:rank]
     x = torch.randn(2, 3, *size, dtype=torch.float64)
-    pairs = zip(less, size, strict=True)
+    pairs = zip(new[:rank], size, strict=True)
     return x, [torch.randn(t, s, dtype=torch.float64) for t, s in pairs]
 
 
+@pytest.mark.parametrize("new", [(3, 7, 2), (10, 9, 11), (2, 3, 4)], ids=["both", "more", "less"])
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_equals_the_sum_over_each_axis(rank, last):
-    x, matrices = _both(rank)
+def test_equals_the_sum_over_each_axis(rank, last, new):
+    x, matrices = _both(rank, new)
     inside, outside = LETTERS[:rank], LETTERS[:rank].upper()
     terms = ",".join(o + i for o, i in zip(outside, inside, strict=True))
     want = torch.einsum(f"bc{inside},{terms}->bc{outside}", x, *matrices)
