@@ -18,7 +18,7 @@ class ConvBlock(nn.Module):
 
     Args:
         rank: number of grid axes.
-        inputs, outputs: channels.
+        inputs, outputs: channels. inputs: of each part where several are put side by side.
         kernel, stride: per axis.
         net: gives norm, activation, ``down`` (how cells are halved), symmetry and ``shift``.
         lifts: whether the inputs are plain channels, whatever the symmetry.
@@ -30,7 +30,7 @@ class ConvBlock(nn.Module):
     def __init__(
         self,
         rank: int,
-        inputs: int,
+        inputs: int | tuple[int, ...],
         outputs: int,
         kernel: tuple[int, ...],
         net: NetPart,

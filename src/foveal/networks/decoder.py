@@ -11,7 +11,7 @@ from ..layers import Convolution, TransposedConvolution, hide, resize
 from ..layers.symmetry import ReadOut
 from ..net import NetPart
 from .block import ConvBlock
-from .parts import beside, convolution, fields, turns_of
+from .parts import convolution, fields, turns_of
 
 
 class Decoder(nn.Module):
@@ -58,7 +58,7 @@ class Decoder(nn.Module):
             kernel = net.kernels[level]
             joins.append(
                 nn.ModuleList(
-                    ConvBlock(rank, here if number else 2 * here, here, kernel, net)
+                    ConvBlock(rank, here if number else (here, here), here, kernel, net)
                     for number in range(depth)
                 )
             )
@@ -82,7 +82,7 @@ class Decoder(nn.Module):
         for (skip, mask), up, join in zip(reversed(levels), self.ups, self.joins, strict=True):
             x = up(x)
             x = _like(x, skip) if self.turns is None else resize(x, skip.shape[2:])
-            x = beside(self.net, hide(x, mask), skip)
+            x = torch.cat((hide(x, mask), skip), 1)
             for block in join:  # type: ignore[attr-defined]
                 x, mask = block(x, mask)
         raw: Tensor = self.last(x * self.scale)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import PlanError
 from ..layers import Convolution, SqueezeExcite, norm
@@ -21,7 +20,6 @@ from ..layers.symmetry import (
     LiftingConvolution,
     SeparableGroupConvolution,
     Symmetry,
-    join,
     symmetry_of,
 )
 from ..net import NetPart
@@ -78,7 +76,7 @@ def fields(net: NetPart, channels: int) -> int:
 
 def convolution(
     rank: int,
-    inputs: int,
+    inputs: Shape | int,
     outputs: int,
     kernel: Shape | int,
     net: NetPart,
@@ -89,17 +87,20 @@ def convolution(
 ) -> nn.Module:
     """A convolution between channels of the plan. lifts: from plain channels, at the stem.
 
+    inputs: channels, or those of each part where `torch.cat` has put several side by side.
     Shapes: ``(B, inputs, *S) -> (B, outputs, *T)`` with ``T[i] = ceil(S[i] / stride[i])``.
     """
     turns = turns_of(net)
+    parts = (inputs,) if isinstance(inputs, int) else inputs
     if turns is None:
-        return Convolution(rank, inputs, outputs, kernel, stride=stride, bias=bias)
+        return Convolution(rank, sum(parts), outputs, kernel, stride=stride, bias=bias)
     made = fields(net, outputs)
     if lifts:
-        return LiftingConvolution(turns, inputs, made, kernel, stride=stride, bias=bias)
+        return LiftingConvolution(turns, sum(parts), made, kernel, stride=stride, bias=bias)
+    taken = tuple(fields(net, part) for part in parts)
     wide = max((kernel,) if isinstance(kernel, int) else kernel) > 1
     kind = SeparableGroupConvolution if wide and len(turns) > LARGE else GroupConvolution
-    return kind(turns, fields(net, inputs), made, kernel, stride=stride, bias=bias)
+    return kind(turns, taken, made, kernel, stride=stride, bias=bias)
 
 
 def norm_of(net: NetPart, channels: int) -> nn.Module:
@@ -116,12 +117,6 @@ def gate_of(net: NetPart, channels: int) -> nn.Module | None:
         return None
     turns = turns_of(net)
     return SqueezeExcite(channels) if turns is None else FieldGate(turns, fields(net, channels))
-
-
-def beside(net: NetPart, *parts: Tensor) -> Tensor:
-    """Features side by side: ``(B, C, *S), (B, D, *S), ... -> (B, C + D + ..., *S)``."""
-    turns = turns_of(net)
-    return torch.cat(parts, 1) if turns is None else join(turns, *parts)
 
 
 def keeps_places(net: NetPart) -> None:

@@ -72,7 +72,9 @@ class GroupConvolution(TurningConvolution):
     multiply-adds as a plain convolution of its ``n * fields`` channels, with 1/n of its weights.
 
     Args:
-        symmetry: n turns. inputs, outputs: fields.
+        symmetry: n turns. inputs, outputs: fields. Where `torch.cat` has put several features one
+            behind the other, ``inputs`` are the fields of each: ``(K, L)`` reads n * K channels,
+            then n * L. It spares a `join`.
         kernel, stride, dilation, padding: as `CentredConvolution`.
 
     Shapes: ``(B, n * inputs, *S) -> (B, n * outputs, *T)``, ``T[i] = ceil(S[i] / stride[i])``.
@@ -85,7 +87,7 @@ class GroupConvolution(TurningConvolution):
     def __init__(
         self,
         symmetry: Symmetry,
-        inputs: int,
+        inputs: Ints,
         outputs: int,
         kernel: Ints,
         *,
@@ -96,7 +98,8 @@ class GroupConvolution(TurningConvolution):
     ) -> None:
         where, n = "GroupConvolution", len(symmetry)
         kernel = axes.per_axis(kernel, symmetry.rank, name="kernel", where=where)
-        axes.count(inputs, name="inputs", where=where)
+        parts = _parts(inputs, name="inputs", where=where)
+        inputs = sum(parts)
         axes.count(outputs, name="outputs", where=where)
         moved = moved_taps(symmetry, kernel, where=where)
         taps = prod(kernel)
@@ -104,11 +107,12 @@ class GroupConvolution(TurningConvolution):
         rows = torch.arange(outputs * inputs).view(1, outputs, 1, inputs, 1) * n
         rows = (rows + between.view(n, 1, n, 1, 1)) * taps  # (g, outputs, h, inputs, 1)
         layout = rows + moved.view(n, 1, 1, 1, taps)
+        behind = [part.flatten(2, 3) for part in layout.split_with_sizes(parts, 3)]
         super().__init__(
             symmetry,
             (n * inputs, n * outputs),
             (outputs, inputs, n, *kernel),
-            layout.view(n * outputs, n * inputs, *kernel),
+            torch.cat(behind, 2).view(n * outputs, n * inputs, *kernel),
             fan=n * inputs * taps,
             bias=outputs if bias else 0,
             stride=stride,
@@ -121,7 +125,7 @@ class DepthwiseGroupConvolution(TurningConvolution):
     """Every field by a kernel of its own, each orientation by that kernel turned.
 
     Args:
-        symmetry: n turns. fields: in and out.
+        symmetry: n turns. fields: in and out, or those of each part as in a `GroupConvolution`.
         kernel, stride, dilation, padding: as `CentredConvolution`.
 
     Shapes: ``(B, n * fields, *S) -> (B, n * fields, *T)``. Weights ``(fields, *kernel)``.
@@ -131,7 +135,7 @@ class DepthwiseGroupConvolution(TurningConvolution):
     def __init__(
         self,
         symmetry: Symmetry,
-        fields: int,
+        fields: Ints,
         kernel: Ints,
         *,
         stride: Ints = 1,
@@ -141,15 +145,17 @@ class DepthwiseGroupConvolution(TurningConvolution):
     ) -> None:
         where, n = "DepthwiseGroupConvolution", len(symmetry)
         kernel = axes.per_axis(kernel, symmetry.rank, name="kernel", where=where)
-        axes.count(fields, name="fields", where=where)
+        parts = _parts(fields, name="fields", where=where)
+        fields = sum(parts)
         moved = moved_taps(symmetry, kernel, where=where)
         taps = prod(kernel)
         layout = torch.arange(fields).view(1, fields, 1) * taps + moved[:, None]
+        behind = [part.flatten(0, 1) for part in layout.split_with_sizes(parts, 1)]
         super().__init__(
             symmetry,
             (n * fields, n * fields),
             (fields, *kernel),
-            layout.view(n * fields, 1, *kernel),
+            torch.cat(behind).view(n * fields, 1, *kernel),
             fan=taps,
             bias=fields if bias else 0,
             stride=stride,
@@ -157,6 +163,14 @@ class DepthwiseGroupConvolution(TurningConvolution):
             groups=n * fields,
             padding=padding,
         )
+        self.parts = parts
+
+    def offsets(self) -> Tensor | None:
+        """The plain bias, ``(channels,)``, or None."""
+        if self.bias is None:
+            return None
+        behind = self.bias.split_with_sizes(self.parts)
+        return torch.cat([part.repeat(len(self.symmetry)) for part in behind])
 
 
 class SeparableGroupConvolution(nn.Module):
@@ -172,7 +186,7 @@ class SeparableGroupConvolution(nn.Module):
     def __init__(
         self,
         symmetry: Symmetry,
-        inputs: int,
+        inputs: Ints,
         outputs: int,
         kernel: Ints,
         *,
@@ -196,3 +210,11 @@ class SeparableGroupConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.pointwise(self.depthwise(x))
         return out
+
+
+def _parts(count: Ints, *, name: str, where: str) -> tuple[int, ...]:
+    """Fields of each part. Raises: PlanError where one has none."""
+    parts = (count,) if isinstance(count, int) else tuple(count)
+    for part in parts or (0,):
+        axes.count(part, name=name, where=where)
+    return parts
