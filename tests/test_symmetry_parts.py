@@ -18,7 +18,7 @@ from foveal.networks.build import build
 from foveal.networks.decoder import Decoder
 from foveal.networks.fold import plain
 from foveal.networks.parts import turns_of
-from foveal.networks.weights import load_weights, save_weights
+from foveal.networks.weights import MARK, load_weights, save_weights
 from plans import plan_for, raw_for
 from turns import NAMED, SIZES, error, fields, randomised
 
@@ -153,6 +153,24 @@ def test_a_file_of_before_gives_the_same_answers(group, tmp_path):
     load_weights(third, path)
     assert torch.equal(third(x), want)
     assert len(turns_of(plan.net)) == group[3]
+
+
+@pytest.mark.parametrize("group", DECODERS.values(), ids=DECODERS)
+def test_what_else_the_header_says_is_no_matter(group, tmp_path):
+    kept, path = plain(randomised(masks(group)[0]).float()), tmp_path / "weights.safetensors"
+    path.write_bytes(save(dict(kept.state_dict()), {"by": "another", **MARK}))
+    again, x = plain(masks(group)[0]), raw_for(group[0])
+    load_weights(again, path)
+    assert torch.equal(again(x), kept(x))
+
+
+def test_a_header_without_marks_is_read(tmp_path):
+    network, path = build(plan_for(2)), tmp_path / "weights.safetensors"
+    content = save(dict(network.state_dict()))
+    size = int.from_bytes(content[:8], "little")
+    header = b'{"__metadata__":null,' + content[9 : 8 + size]
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    load_weights(build(plan_for(2)), path)
 
 
 @pytest.mark.parametrize("group", DECODERS.values(), ids=DECODERS)

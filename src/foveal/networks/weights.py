@@ -53,7 +53,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     fault = _names(wanted, found) or _values(wanted, found)
     if fault:
         raise RunError(fault, where=str(path), mend=AGAIN)
-    if _metadata(content) != MARK:
+    if not MARK.items() <= _metadata(content).items():
         found |= _behind(network, found)
     with torch.no_grad():
         for name, value in wanted.items():
@@ -90,7 +90,8 @@ def _values(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
 def _metadata(content: bytes) -> dict[str, str]:
     """What stands in the header beside the tensors of a safetensors file that `load` has read."""
     size = int.from_bytes(content[:8], "little")
-    return dict(json.loads(content[8 : 8 + size]).get("__metadata__", {}))
+    header = json.loads(content[8 : 8 + size])
+    return dict(header.get("__metadata__") or {})  # it may be null
 
 
 def _behind(network: nn.Module, found: dict[str, Tensor]) -> dict[str, Tensor]:
