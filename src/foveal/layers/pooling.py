@@ -36,7 +36,7 @@ def largest(
 ) -> Tensor:
     """The largest value of each window, in the type of ``x``, which holds every answer.
 
-    Autocast on a CPU would make float32 of volumes before they are pooled, a seventh of what a
+    Autocast on a CPU would make float32 of volumes before they are pooled, an eighth of what a
     network for masks takes to answer in bf16.
 
     Shapes: ``(B, C, *S) -> (B, C, *T)``; ``open_end``: the last window may be cut short.
