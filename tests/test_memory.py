@@ -3,10 +3,31 @@
 import pytest
 import torch
 
-from foveal.layers import Convolution, channels_last, hide, kernels_channels_last, strided
+from foveal.layers import (
+    BatchNorm,
+    ChannelNorm,
+    Convolution,
+    GroupNorm,
+    MaxPool,
+    channels_last,
+    hide,
+    kernels_channels_last,
+    strided,
+)
+from foveal.layers.centred import CentredPool
 from strategies import grid
 
 RANKS = [1, 2, 3]
+LAYERS = {
+    "convolution": lambda rank: kernels_channels_last(Convolution(rank, 8, 8, 3)),
+    "batch norm": lambda rank: BatchNorm(8),
+    "group norm": lambda rank: GroupNorm(8),
+    "channel norm": lambda rank: ChannelNorm(8),
+    "maximum": lambda rank: MaxPool(rank, 2),
+    "overlapping maximum": lambda rank: MaxPool(rank, 3, 2),
+    "centred maximum": lambda rank: CentredPool(rank, "max", 2),
+    "blur": lambda rank: CentredPool(rank, "blur", 2),
+}
 
 
 @pytest.mark.parametrize("rank", RANKS)
@@ -28,6 +49,18 @@ def test_kernels_follow_and_train_on(rank):
     assert layer.weight.stride(1) == 1
     layer(torch.randn(2, 4, *[5] * rank)).sum().backward()
     assert layer.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("rank", RANKS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_answer_in_the_memory_they_were_given(name, rank, half, learns):
+    layer, x = LAYERS[name](rank).train(learns), torch.randn(2, 8, *range(7, 7 + rank))
+    with torch.set_grad_enabled(learns), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        out, usual = layer(channels_last(x)), layer(x)
+    assert out.stride(1) == 1
+    torch.testing.assert_close(out, usual, atol=1e-2 if half else 1e-5, rtol=0)
 
 
 def test_hides_whatever_stood_in_padding():

@@ -25,6 +25,14 @@ def room(x: Tensor, size: Sequence[int]) -> Tensor:
     return x.new_empty(*x.shape[:2], *size)
 
 
+def planar(x: Tensor) -> Tensor:
+    """A line as a grid of height 1: PyTorch keeps channels-last memory from two axes on.
+
+    Shapes: ``(B, C, S) -> (B, C, 1, S)``; more axes stay as they are. A view.
+    """
+    return x.unsqueeze(2) if x.ndim == 3 else x
+
+
 @torch.no_grad()
 def kernels_channels_last(module: nn.Module) -> nn.Module:
     """``module`` itself, with its kernels laid out for channels-last inputs."""

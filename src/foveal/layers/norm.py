@@ -13,6 +13,7 @@ from ..errors import PlanError
 from ..find import nearest
 from . import axes
 from .mask import hide
+from .memory import planar
 
 Norm: TypeAlias = "BatchNorm | GroupNorm | ChannelNorm"
 
@@ -58,9 +59,8 @@ class BatchNorm(nn.Module):
                 where=f"BatchNorm({self.channels}) in training, input {tuple(x.shape)}",
                 mend="use a batch of at least 2, or the norm 'group' or 'channel'",
             )
-        line = x.ndim == 3  # a grid of height 1 keeps channels-last memory
         out = F.batch_norm(
-            x.unsqueeze(2) if line else x,
+            planar(x),
             self.running_mean,
             self.running_var,
             self.weight,
@@ -69,7 +69,7 @@ class BatchNorm(nn.Module):
             self.momentum,
             self.eps,
         )
-        return out.squeeze(2) if line else out
+        return out.squeeze(2) if x.ndim == 3 else out
 
     def _masked(self, x: Tensor, mask: Tensor) -> Tensor:
         exact = torch.promote_types(x.dtype, torch.float32)
@@ -133,7 +133,8 @@ class GroupNorm(nn.Module):
         # bf16 in channels-last memory takes 4 to 10 times as long as float32 (Zen 5).
         slow = x.dtype == torch.bfloat16 and x.device.type == "cpu" and not x.is_contiguous()
         values = x.float() if slow else x
-        return F.group_norm(values, self.groups, self.weight, self.bias, self.eps).to(x.dtype)
+        out = F.group_norm(planar(values), self.groups, self.weight, self.bias, self.eps)
+        return (out.squeeze(2) if x.ndim == 3 else out).to(x.dtype)
 
     def _masked(self, x: Tensor, mask: Tensor) -> Tensor:
         exact = torch.promote_types(x.dtype, torch.float32)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from ..memory import planar
 from ..norm import BatchNorm, norm
 from .group import Symmetry
 
@@ -68,7 +69,7 @@ def _on_channels(x: Tensor, n: int, norm: BatchNorm) -> Tensor:
 
     The plain kernels work on all ``n * K`` channels, whose statistics are then put together.
     """
-    grid = x.unsqueeze(2) if x.ndim == 3 else x  # a grid of height 1 keeps channels-last memory
+    grid = planar(x)
     scale, shift = _each(norm.weight, n), _each(norm.bias, n)
     if not norm.training:
         mean, var = _each(norm.running_mean, n), _each(norm.running_var, n)
