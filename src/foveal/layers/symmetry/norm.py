@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any, Literal
 
 import torch
@@ -128,10 +129,27 @@ class _Shared(Function):
         level = along * mean - _summed(for_shift, ctx.n) / count * gain
         for_x = _affine(x, -along, level)
         if x.stride(1) == 1:  # one pass less; as exact as x and its gradient are
-            for_x.addcmul_(gradient, gain.to(x.dtype).view(-1, *[1] * (x.ndim - 2)))
+            _add_scaled(for_x, gradient, gain.to(x.dtype))
         else:
             for_x.add_(_affine(gradient, gain, torch.zeros_like(gain)))
         return for_x, for_scale, for_shift, None, None, None, None
+
+
+def _add_scaled(out: Tensor, x: Tensor, factor: Tensor) -> None:
+    """Adds ``x * factor``, a factor per channel, to what lies in channels-last memory.
+
+    Half precision is added by two registers at once, and cells with less value by value: several
+    cells are then taken for one (256 x 32 x 32 x 32 on two threads 13 -> 6 ms, 48 channels 8.4 ->
+    3.8). Longer rows gain nothing where all is in the caches, and are slower where it is not.
+    """
+    cells, along = out.movedim(1, -1), x.movedim(1, -1)
+    fits = 2 * _LANES // x.element_size()
+    dense = cells.is_contiguous() and along.is_contiguous()
+    if dense and x.element_size() == 2 and len(factor) < fits:
+        count = gcd(cells.numel() // len(factor), fits // gcd(len(factor), fits))
+        factor = factor.repeat(count)
+        cells, along = cells.view(-1, len(factor)), along.view(-1, len(factor))
+    cells.addcmul_(along, factor)
 
 
 def _summed(each: Tensor, n: int) -> Tensor:
