@@ -5,10 +5,11 @@
 
 For each symmetry the same small network is built twice: with C plain channels, and with C / n
 fields of n channels, so that every convolution multiplies and adds equally often. A small batch
-takes 10 to 40 ms, of which the calls themselves are a good part; a large one takes 0.1 to 0.4 s, as
-steps of planned networks do. Timed are one training step (forward, loss, backward, SGD) and one prediction, of the network as trained and
-folded. Then one way to halve the grid beside the others. Contestants take turns in every round;
-medians and their ratios are printed as markdown. Nothing is asserted; the figures are for people.
+takes 10 to 50 ms, of which the calls themselves are a good part; a large one takes 0.1 to 0.4 s,
+as steps of planned networks do. Timed are one training step (forward, loss, backward, SGD) and one
+prediction, of the network as trained and folded. Then one way to halve the grid beside the others.
+Contestants take turns in every round; medians and their ratios are printed as markdown. Nothing is
+asserted; the figures are for people.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from foveal.layers.symmetry import (
     join,
     symmetry_of,
 )
-from foveal.layers.symmetry.norm import _each
+from foveal.layers.symmetry.norm import _add_scaled, _each
 from turns import NAMED, SIZES, error, fields, randomised, run, turning_error
 
 named = pytest.mark.parametrize("symmetry", NAMED.values(), ids=NAMED)
@@ -154,6 +154,20 @@ def test_batch_norm_in_half_precision_is_as_good_as_the_plain_one(last, count):
     plain = gradient(BatchNorm(8 * count).double(), half.double())
     beside = error(gradient(BatchNorm(8 * count), half), plain)
     assert found < 2 * beside < 0.02
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("channels", [1, 8, 24, 48, 64, 80])
+@pytest.mark.parametrize("size", [(4, 4), (5, 3), (2, 3, 3), (1, 7)])
+def test_several_cells_are_scaled_as_each_of_them_is(dtype, channels, size):
+    out, x = (channels_last(torch.randn(3, 2 * channels, *size)).to(dtype) for _ in range(2))
+    factor = torch.rand(channels).to(dtype)
+    wide = factor.view(-1, *[1] * len(size))
+    for cut in (lambda t: channels_last(t[:, :channels]), lambda t: t[:, ::2]):  # dense, and not
+        found, other = cut(out).clone(), cut(x)
+        expected = found.clone().addcmul_(other, wide)
+        _add_scaled(found, other, factor)
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
