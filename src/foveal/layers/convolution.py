@@ -14,6 +14,7 @@ from . import axes, winograd
 from .around import Border, around
 from .axes import Ints
 from .channelwise import channelwise, worth_it
+from .memory import planar
 
 Padding = Literal["zeros", "replicate", "circular"]
 _CONVOLVE: dict[int, Callable[..., Tensor]] = {2: F.conv2d, 3: F.conv3d}
@@ -244,8 +245,7 @@ def convolve(
         return channelwise(x, weight, bias, stride, start, dilation)
     if rank > 1:
         return _CONVOLVE[rank](x, weight, bias, stride, start, dilation, groups)
-    # A grid of height 1 keeps channels-last memory, which conv1d would copy away.
-    x, weight = x.unsqueeze(2), weight.unsqueeze(2)
+    x, weight = planar(x), planar(weight)
     out: Tensor = F.conv2d(x, weight, bias, (1, *stride), (0, *start), (1, *dilation), groups)
     return out.squeeze(2)
 
@@ -261,7 +261,7 @@ def _transpose(
     rank = len(stride)
     if rank > 1:
         return _TRANSPOSED[rank](x, weight, bias, stride, start, behind)
-    x, weight = x.unsqueeze(2), weight.unsqueeze(2)
+    x, weight = planar(x), planar(weight)
     out: Tensor = _TRANSPOSED[2](x, weight, bias, (1, *stride), (0, *start), (0, *behind))
     return out.squeeze(2)
 
